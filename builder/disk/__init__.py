@@ -1,0 +1,1 @@
+"""Disks: qemu-img, the VHD footer, assembling a bootable disk."""

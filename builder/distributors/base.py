@@ -1,0 +1,71 @@
+"""What every distributor offers the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from builder.sources.base import Generation, OsType
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedImage:
+    """What will come out of the build, known before anything boots. `size` is the virtual size in
+    bytes (0 when unknown); `source_version` is the x.y.z of a gallery source.
+    """
+
+    os_type: OsType
+    generation: Generation
+    size: int
+    source_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedImage:
+    """The flattened result: a fixed VHD in the home (same file system as images and regions).
+
+    `virtual_size` in bytes; `digest` identifies the content (data extents, not holes).
+    """
+
+    vhd: Path
+    virtual_size: int
+    os_type: OsType
+    generation: Generation
+    digest: str
+    source: str
+    template: str
+    run_id: str
+    source_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One run output: `artifact_id` for registry targets, a path for all. Sizes in bytes."""
+
+    run_output: str
+    type: str
+    path: Path
+    artifact_id: str = ""
+    version: str = ""
+    size: int = 0
+    size_on_disk: int = 0
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Distributor(Protocol):
+    """Registered by type name (entry point group `goldsmith.distributors`), constructed as
+    `cls(distributor_model, services)`.
+    """
+
+    def preflight(self, expected: ExpectedImage) -> str:
+        """Check the target before anything boots, reserve what must be reserved, and say in one
+        line what will be made ("version 1.0.3 of app/web in westus"). Raises PreflightError and kin.
+        """
+
+    def distribute(self, image: FinishedImage) -> Artifact:
+        """Make it. All or nothing: a failure leaves no half-made target."""
+
+    def release(self) -> None:
+        """Give up what `preflight` reserved and `distribute` did not use. Never raises."""

@@ -1,0 +1,195 @@
+"""The one way to run a program: argv lists, a time limit, and errors that can be pasted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from builder.errors import BuildError, EnvironmentProblem
+
+TAIL_LINES = 40
+KILL_GRACE_SECONDS = 5.0
+
+Argv = Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A finished program. Output is decoded with replacement characters."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class ProcessError(BuildError):
+    """A program failed; the message carries a command line that can be pasted."""
+
+    code = "ProcessFailed"
+
+    def __init__(self, message: str, *, argv: Sequence[str], exit_code: int | None, output: str) -> None:
+        lines = tuple(output.rstrip().splitlines()[-TAIL_LINES:])
+        super().__init__(message, details=(f"$ {shlex.join(argv)}", *lines))
+        self.argv = tuple(argv)
+        self.exit_code_of_process = exit_code
+        self.output = output
+
+
+def require(program: str, package: str) -> str:
+    """The path of `program`. Raises EnvironmentProblem naming the Debian package when it is missing."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if found is None:
+        raise EnvironmentProblem(
+            f"{program} is not installed.", hint=f"Install it: sudo apt-get install {package}"
+        )
+    return found
+
+
+def run(
+    argv: Argv,
+    *,
+    timeout: float,
+    ok: Sequence[int] = (0,),
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a program to its end within `timeout` seconds.
+
+    `on_line` sees each line of stdout and stderr as it comes. The child dies with us, and on a
+    timeout its whole process group is killed. Raises ProcessError when the exit code is not in
+    `ok` or the time is over, EnvironmentProblem when the program does not exist.
+    """
+    words = [os.fspath(word) for word in argv]
+    out: list[str] = []
+    err: list[str] = []
+    with spawn(
+        words,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd=cwd,
+        pass_fds=pass_fds,
+    ) as child:
+        tail: deque[str] = deque(maxlen=TAIL_LINES)
+        threads = [
+            threading.Thread(target=_pump, args=(child.stdout, out, tail, on_line), daemon=True),
+            threading.Thread(target=_pump, args=(child.stderr, err, tail, on_line), daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        if stdin is not None and child.stdin is not None:
+            feeder = threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True)
+            feeder.start()
+        try:
+            code = child.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            kill_group(child)
+            raise ProcessError(
+                f"{Path(words[0]).name} did not finish within {timeout:.0f} s.",
+                argv=words,
+                exit_code=None,
+                output="\n".join(tail),
+            ) from None
+        for thread in threads:
+            thread.join(timeout=KILL_GRACE_SECONDS)
+    if code not in ok:
+        raise ProcessError(_how_it_ended(words[0], code), argv=words, exit_code=code, output="\n".join(tail))
+    return Completed(tuple(words), code, "".join(out), "".join(err))
+
+
+@contextlib.contextmanager
+def spawn(
+    argv: Argv,
+    *,
+    stdin: int | IO[bytes] | None = subprocess.DEVNULL,
+    stdout: int | IO[bytes] | None = subprocess.DEVNULL,
+    stderr: int | IO[bytes] | None = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program that ends with this block, at the latest with this process.
+
+    PDEATHSIG fires when the starting *thread* ends, so call it from one that outlives the child.
+    """
+    words = [os.fspath(word) for word in argv]
+    full_env = {**os.environ, **env} if env is not None else None
+    try:
+        child = subprocess.Popen(
+            [*_die_with_us(), *words],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=full_env,
+            cwd=cwd,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise EnvironmentProblem(f"{words[0]} is not installed.") from error
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            kill_group(child)
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+def kill_group(child: subprocess.Popen[bytes], *, grace: float = KILL_GRACE_SECONDS) -> None:
+    """End a child and what it started: SIGTERM, then SIGKILL after `grace` seconds."""
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signum)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=grace)
+            return
+
+
+def _die_with_us() -> list[str]:
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+
+def _pump(
+    stream: IO[bytes] | None, into: list[str], tail: deque[str], on_line: Callable[[str], None] | None
+) -> None:
+    if stream is None:
+        return
+    for raw in stream:
+        line = raw.decode(errors="replace")
+        into.append(line)
+        tail.append(line.rstrip("\n"))
+        if on_line is not None:
+            on_line(line.rstrip("\r\n"))
+
+
+def _feed(stream: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError, ValueError), stream:
+        stream.write(data)
+
+
+def _how_it_ended(program: str, code: int) -> str:
+    name = Path(program).name
+    if code == 127:
+        return f"{name} was not found (exit code 127)."
+    if code < 0:
+        return f"{name} was killed by {signal.Signals(-code).name}."
+    return f"{name} failed with exit code {code}."

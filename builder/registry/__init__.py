@@ -1,0 +1,1 @@
+"""The local registry: images, galleries, definitions, versions, replicas, runs."""

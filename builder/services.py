@@ -1,0 +1,38 @@
+"""What the rooms of the engine share during one command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.deadline import Deadline
+from builder.events import EventBus
+from builder.redact import Redactor
+from builder.settings import Home, Settings
+
+if TYPE_CHECKING:
+    from builder.registry.store import Registry
+
+
+@dataclass(frozen=True)
+class Services:
+    """Handed to sources, distributors and stages. `base_dir` is the template's folder: relative
+    paths in a template start there. `output_dir` is where a VHD without `uri` goes.
+    """
+
+    home: Home
+    settings: Settings
+    bus: EventBus
+    redactor: Redactor
+    deadline: Deadline
+    base_dir: Path
+    output_dir: Path
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The local registry, opened on first use (importing SQLAlchemy costs half a second)."""
+        from builder.registry.store import Registry
+
+        return Registry(self.home)

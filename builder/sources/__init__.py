@@ -1,0 +1,1 @@
+"""Where an image starts from: marketplace recipes, managed images, gallery versions."""

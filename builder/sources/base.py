@@ -1,0 +1,51 @@
+"""What every source offers the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from builder.disk.graph import BlockGraph
+
+Generation = Literal["V1", "V2"]
+OsType = Literal["Linux", "Windows"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSource:
+    """A source pinned to an exact version, before anything is fetched.
+
+    `identity` names the content for layer keys and ancestry (digest, or an immutable id);
+    `exact_version` is what AIB reports as `exactVersion`; `version_number` is a gallery version's
+    x.y.z when it has one; `size` in bytes, 0 when not known before it is prepared; `cached` says
+    that `prepare` only opens what is there.
+    """
+
+    identity: str
+    description: str
+    os_type: OsType
+    generation: Generation
+    exact_version: str
+    version_number: str | None = None
+    size: int = 0
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDisk:
+    """A source's disk, read-only from here on. `size` in bytes."""
+
+    graph: BlockGraph
+    size: int
+
+
+class ImageSource(Protocol):
+    """Registered by type name (entry point group `goldsmith.sources`), constructed as
+    `cls(source_model, services)`.
+    """
+
+    def resolve(self) -> ResolvedSource:
+        """Find the exact version. Boots and downloads nothing. Raises NotFoundError, PreflightError."""
+
+    def prepare(self) -> SourceDisk:
+        """Bring the disk here (bootstrap, download, open), within the services' deadline."""

@@ -1,0 +1,1 @@
+"""The local virtual machine: QEMU, its seed, its firmware, SSH into it."""

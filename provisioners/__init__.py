@@ -1,0 +1,1 @@
+"""What changes a guest. Provisioners see a Guest and nothing else of the engine."""

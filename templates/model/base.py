@@ -1,0 +1,44 @@
+"""The ground all template models stand on."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """camelCase in JSON, snake_case in Python; unknown fields are kept for the reader to judge."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True, strict=True
+    )
+
+
+class SecretRef(Model):
+    """Where a secret comes from: exactly one of an environment variable, a file, a command (argv)."""
+
+    env: str | None = None
+    file: str | None = None
+    command: list[str] | None = None
+
+
+class StepExtensions(Model):
+    """`x-goldsmith` of one customizer or validator: what AIB has no word for."""
+
+    cache: Literal["auto", "never"] = "auto"
+    retry: int = Field(default=0, ge=0, le=10)
+    timeout: str | None = Field(default=None, description="Go-style duration, e.g. 90s, 10m, 1h30m")
+    env: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[str, SecretRef] = Field(default_factory=dict)
+
+
+class Step(Model):
+    """What customizers and validators share."""
+
+    name: str = ""
+    extensions: StepExtensions = Field(default_factory=StepExtensions, alias="x-goldsmith")
+
+
+Json = dict[str, Any] | list[Any] | str | int | float | bool | None

@@ -1,0 +1,104 @@
+"""Customizers and validators: what is done to the image and what is checked on it.
+
+Fields, defaults and descriptions: API version 2025-10-01, reference tables of AIB.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from templates.model.base import Step
+
+
+class ScriptStep(Step):
+    """A step given as `inline` commands or by `scriptUri`; never both."""
+
+    inline: list[str] | None = None
+    script_uri: str | None = None
+    sha256_checksum: str | None = None
+
+
+class ShellStep(ScriptStep):
+    """Runs a shell script (Linux)."""
+
+    type: Literal["Shell"]
+
+
+class PowerShellStep(ScriptStep):
+    """Runs a PowerShell script."""
+
+    type: Literal["PowerShell"]
+    run_elevated: bool = False
+    run_as_system: bool = False
+    valid_exit_codes: list[int] = Field(default_factory=lambda: [0])
+
+
+class FileStep(Step):
+    """Uploads one file."""
+
+    type: Literal["File"]
+    source_uri: str | None = None
+    destination: str | None = None
+    sha256_checksum: str | None = None
+
+
+class WindowsRestartStep(Step):
+    """Restarts a Windows guest and waits for it."""
+
+    type: Literal["WindowsRestart"]
+    restart_command: str = 'shutdown /r /f /t 0 /c "packer restart"'
+    restart_check_command: str = ""
+    restart_timeout: str = "5m"
+
+
+class WindowsUpdateStep(Step):
+    """Installs Windows updates."""
+
+    type: Literal["WindowsUpdate"]
+    search_criteria: str = ""
+    filters: list[str] = Field(default_factory=list)
+    update_limit: int = Field(default=0, ge=0)
+
+
+class LinuxRestartStep(Step):
+    """Goldsmith's own: restarts a Linux guest; a new boot id proves it."""
+
+    type: Literal["x-LinuxRestart"]
+    restart_timeout: str = "5m"
+
+
+class ExtensionStep(Step):
+    """A step of a type that a third party registered; its options stay as they were written."""
+
+    type: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields beside type, name and x-goldsmith."""
+        return dict(self.model_extra or {})
+
+
+_KNOWN_CUSTOMIZERS = ("Shell", "PowerShell", "File", "WindowsRestart", "WindowsUpdate", "x-LinuxRestart")
+
+
+def _customizer_tag(value: Any) -> str | None:  # noqa: ANN401 - pydantic hands over anything
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if kind in _KNOWN_CUSTOMIZERS:
+        return str(kind)
+    return "extension" if isinstance(kind, str) and kind.startswith("x-") else None
+
+
+Customizer = Annotated[
+    Annotated[ShellStep, Tag("Shell")]
+    | Annotated[PowerShellStep, Tag("PowerShell")]
+    | Annotated[FileStep, Tag("File")]
+    | Annotated[WindowsRestartStep, Tag("WindowsRestart")]
+    | Annotated[WindowsUpdateStep, Tag("WindowsUpdate")]
+    | Annotated[LinuxRestartStep, Tag("x-LinuxRestart")]
+    | Annotated[ExtensionStep, Tag("extension")],
+    Discriminator(_customizer_tag),
+]
+
+Validator = Annotated[ShellStep | PowerShellStep | FileStep, Field(discriminator="type")]
