@@ -1,0 +1,165 @@
+"""Sparse files: what they really hold, what that is, and how to give it to others cheaply.
+
+Holes and blocks of zeros are the same content, so a digest looks only at blocks that hold
+something, with their places (design.md, Traps: Hashing: 0.5 s instead of 4 s for a sparse 4 GiB disk).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+BLOCK = 64 * 1024
+_ZERO = bytes(BLOCK)
+_FICLONE = 0x40049409
+_COPY_CHUNK = 64 * 1024**2
+_NO_FAST_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
+
+
+def data_extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """(start, end) in bytes of what is not a hole, up to `size`. Moves the file's position."""
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(fd, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole until the end
+                return
+            raise
+        if start >= size:
+            return
+        end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        yield start, end
+        position = end
+
+
+def content_digest(path: Path, size: int | None = None) -> str:
+    """sha256 (hex) of the first `size` bytes (default: all), the same for any placing of holes.
+
+    For a VHD pass its virtual size: the footer carries a random id and a time.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        total = os.fstat(file.fileno()).st_size if size is None else size
+        digest.update(b"goldsmith-extents-1" + total.to_bytes(8, "big"))
+        done = 0
+        for start, end in data_extents(file.fileno(), total):
+            position = max(done, start - start % BLOCK)
+            while position < end:
+                length = min(BLOCK, total - position)
+                block = os.pread(file.fileno(), length, position)
+                if block != _ZERO[: len(block)]:
+                    digest.update((position // BLOCK).to_bytes(8, "big"))
+                    digest.update(block)
+                position += length
+            done = position
+    return digest.hexdigest()
+
+
+def allocated_size(path: Path) -> int:
+    """Bytes the file occupies on disk."""
+    return path.stat().st_blocks * 512
+
+
+def hard_link(source: Path, destination: Path) -> None:
+    """Give `source` a second name, replacing `destination` in one step. Same file system only."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(destination)
+    try:
+        part.hardlink_to(source)
+        part.replace(destination)
+    finally:
+        # replace() does nothing when both names already are the same file.
+        part.unlink(missing_ok=True)
+
+
+def clone(source: Path, destination: Path) -> None:
+    """An independent copy of `source`, replacing `destination` in one step, holes kept.
+
+    A reflink where the file system can, else a copy of the data extents. On disk when it returns.
+    """
+    part = _part(destination)
+    try:
+        with source.open("rb", buffering=0) as src, part.open("xb", buffering=0) as dst:
+            if not _reflink(src.fileno(), dst.fileno()):
+                _copy_extents(src.fileno(), dst.fileno())
+            os.fsync(dst.fileno())
+        part.replace(destination)
+        sync_directory(destination.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, destination: Path) -> None:
+    """A hard link where possible, else an independent sparse copy. For places inside the home only:
+    a link rots with its twin and is written through by root.
+    """
+    try:
+        hard_link(source, destination)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}:
+            raise
+        clone(source, destination)
+
+
+def sync_file(path: Path) -> None:
+    """Bring a file's data, and the name it has, to the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _part(destination: Path) -> Path:
+    return destination.with_name(f".{destination.name[:200]}.{secrets.token_hex(4)}.part")
+
+
+def _reflink(source: int, destination: int) -> bool:
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(destination, _FICLONE, source)
+        return True
+    return False
+
+
+def _copy_extents(source: int, destination: int) -> None:
+    size = os.fstat(source).st_size
+    os.ftruncate(destination, size)
+    for start, end in data_extents(source, size):
+        _copy_range(source, destination, start, end)
+
+
+def _copy_range(source: int, destination: int, start: int, end: int) -> None:
+    position = start
+    in_kernel = True
+    while position < end:
+        length = min(_COPY_CHUNK, end - position)
+        if in_kernel:
+            try:
+                copied = os.copy_file_range(source, destination, length, position, position)
+            except OSError as error:
+                if error.errno not in _NO_FAST_COPY:
+                    raise
+                copied = 0
+            if copied == 0:
+                in_kernel = False
+                continue
+        else:
+            data = os.pread(source, min(length, 1024**2), position)
+            if not data:
+                raise OSError(errno.EIO, "the source became shorter while it was copied")
+            copied = os.pwrite(destination, data, position)
+        position += copied
