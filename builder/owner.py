@@ -1,0 +1,133 @@
+"""Who a process is: pid, start time and boot of the host, because a pid alone is reused."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_PROC = Path("/proc")
+_BOOT_ID = _PROC / "sys" / "kernel" / "random" / "boot_id"
+# Fields of /proc/<pid>/stat after the parenthesized name (proc(5) counts from 1, state is 3).
+_STATE = 0
+_START_TIME = 22 - 3
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One process of one boot of this host. `start_ticks` are clock ticks since that boot
+    (field 22 of /proc/<pid>/stat); together the three name a process for ever.
+    """
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+    @classmethod
+    def current(cls) -> Owner:
+        """This process."""
+        me = cls.of(os.getpid())
+        if me is None:  # pragma: no cover - /proc is always mounted where QEMU runs
+            raise OSError("/proc does not show this process")
+        return me
+
+    @classmethod
+    def of(cls, pid: int) -> Owner | None:
+        """The process that has `pid` now; None when there is none, or only its zombie."""
+        ticks = start_ticks(pid)
+        return None if ticks is None else cls(pid, ticks, host_boot_id())
+
+    @classmethod
+    def from_json(cls, data: Any) -> Owner | None:  # noqa: ANN401 - whatever a file held
+        """The owner a file names; None when the record is not one."""
+        if not isinstance(data, dict):
+            return None
+        pid, ticks, boot = data.get("pid"), data.get("startTicks"), data.get("bootId")
+        if isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot, str) and pid > 0:
+            return cls(pid, ticks, boot)
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record `from_json` reads."""
+        return {"pid": self.pid, "startTicks": self.start_ticks, "bootId": self.boot_id}
+
+    def alive(self) -> bool:
+        """Whether this very process still runs (a zombie does not)."""
+        return self.boot_id == host_boot_id() and start_ticks(self.pid) == self.start_ticks
+
+    def signal(self, signum: int) -> bool:
+        """Send a signal to this process and no other; False when it is gone.
+
+        The pidfd is opened before the start time is compared, so a pid that is reused in between
+        cannot be hit. Raises PermissionError when the process belongs to someone else.
+        """
+        if self.boot_id != host_boot_id():
+            return False
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if start_ticks(self.pid) != self.start_ticks:
+                return False
+            signal.pidfd_send_signal(descriptor, signum)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+
+def host_boot_id() -> str:
+    """A value that changes with every boot of this host."""
+    return _BOOT_ID.read_text().strip()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None when it does not run."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return parse_stat(stat)
+
+
+def parse_stat(stat: bytes) -> int | None:
+    """The start time in a /proc/<pid>/stat line, None for a dead process.
+
+    The name in the second field may hold blanks and parentheses: the last one ends it.
+    """
+    fields = stat[stat.rfind(b")") + 2 :].split()
+    if len(fields) <= _START_TIME or fields[_STATE] in (b"Z", b"X"):
+        return None
+    return int(fields[_START_TIME])
+
+
+def uptime_ticks() -> int:
+    """Clock ticks since boot, comparable with `start_ticks`."""
+    seconds = float((_PROC / "uptime").read_text().split()[0])
+    return int(seconds * os.sysconf("SC_CLK_TCK"))
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The arguments of a process; empty when it is gone (or a kernel thread)."""
+    try:
+        raw = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return ()
+    return tuple(os.fsdecode(word) for word in raw.split(b"\0") if word)
+
+
+def find_by_argument(token: str) -> list[Owner]:
+    """Processes one of whose arguments is exactly `token`; never this one."""
+    found = []
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        if token in command_line(int(entry.name)):
+            owner = Owner.of(int(entry.name))
+            if owner is not None:
+                found.append(owner)
+    return found
