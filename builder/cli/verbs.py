@@ -1,0 +1,87 @@
+"""The table of verbs: where each lives, what it is for, how it is typed.
+
+A verb's module is imported when the verb is used, never for `build --help`: importing SQLAlchemy or
+paramiko costs more than most commands take.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb. `target` is `module:attribute` of a `typer.Typer`; `examples` are shown by its `--help`."""
+
+    name: str
+    target: str
+    summary: str
+    examples: tuple[str, ...]
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "run",
+        "builder.cli.run:app",
+        "Build the templates (the verb may be left out).",
+        (
+            "build template.json",
+            "build run web.json db.json --var version=1.2 --output-dir out",
+            "build template.json --on-error keep --events events.jsonl",
+        ),
+    ),
+    Verb(
+        "validate",
+        "builder.cli.validate:app",
+        "Check templates and say everything that is wrong; nothing boots.",
+        ("build validate template.json", "build validate --strict templates/*.json"),
+    ),
+    Verb(
+        "plan",
+        "builder.cli.plan:app",
+        "Show what a build would do, step by step, and why.",
+        ("build plan template.json", "build plan template.json --json"),
+    ),
+    Verb(
+        "inspect",
+        "builder.cli.inspect:app",
+        "Show a template as it is understood: values filled in, defaults added.",
+        ("build inspect template.json", "build inspect template.json --var version=1.2 --json"),
+    ),
+    Verb(
+        "runs",
+        "builder.cli.runs:app",
+        "Look at builds: list, show, logs, report, cancel.",
+        ("build runs list", "build runs show RUN", "build runs logs RUN", "build runs cancel RUN"),
+    ),
+    Verb(
+        "images",
+        "builder.cli.images:app",
+        "Look at managed images: list, show, verify, delete.",
+        ("build images list", "build images show web-image --json"),
+    ),
+    Verb(
+        "marketplace",
+        "builder.cli.marketplace:app",
+        "Look at the sources a PlatformImage can name: list, show.",
+        ("build marketplace list", "build marketplace show Debian:debian-12:12-gen2"),
+    ),
+    Verb(
+        "gallery",
+        "builder.cli.gallery:app",
+        "Look after galleries, image definitions and versions.",
+        ("build gallery list", "build gallery show mygallery"),
+    ),
+    Verb(
+        "gc",
+        "builder.cli.gc:app",
+        "Clear away what interrupted builds left behind.",
+        ("build gc --dry-run", "build gc"),
+    ),
+    Verb(
+        "doctor",
+        "builder.cli.doctor:app",
+        "Check that this machine can build, and say what to install.",
+        ("build doctor", "build doctor --json"),
+    ),
+)

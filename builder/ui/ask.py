@@ -1,0 +1,29 @@
+"""The question `--on-error ask` puts to the person at the terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from builder.redact import Redactor
+    from templates.errors import GoldsmithError
+
+Reply = Literal["cleanup", "keep", "retry", "shell"]
+CHOICES: dict[str, Reply] = {"c": "cleanup", "k": "keep", "r": "retry", "s": "shell"}
+QUESTION = "[c]lean up, [k]eep the disk, [r]etry the step as the guest is now, [s]hell into the guest? "
+
+
+def ask_on_error(error: GoldsmithError, redactor: Redactor) -> Reply:
+    """Show the error and wait for an answer. The end of input means clean up."""
+    print(redactor.scrub(f"\n{error.message}"), file=sys.stderr)  # noqa: T201 - a dialogue
+    for line in error.details:
+        print(redactor.scrub(f"  {line}"), file=sys.stderr)  # noqa: T201
+    while True:
+        print(QUESTION, end="", file=sys.stderr, flush=True)  # noqa: T201
+        line = sys.stdin.readline()
+        if not line:
+            return "cleanup"
+        reply = CHOICES.get(line.strip().lower()[:1])
+        if reply:
+            return reply

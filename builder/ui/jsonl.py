@@ -1,0 +1,44 @@
+"""`--events F|-`: every event as one JSON line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from builder.errors import UsageError
+from builder.events import Envelope
+
+
+class JsonLinesSink:
+    """Writes each event as a JSON object on a line of its own, at once."""
+
+    def __init__(self, stream: TextIO, *, close: bool = False) -> None:
+        self._stream = stream
+        self._close = close
+
+    @classmethod
+    def to_file(cls, path: Path) -> JsonLinesSink:
+        """A sink that makes `path` anew. Raises UsageError when it cannot."""
+        try:
+            return cls(path.open("w", encoding="utf-8"), close=True)
+        except OSError as error:
+            raise UsageError(
+                f"Events cannot be written to {path}: {error.strerror}.",
+                hint="--events takes a file in an existing folder, or - for stdout.",
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._close:
+            self._stream.close()
+
+    def __call__(self, envelope: Envelope) -> None:
+        """Write one event."""
+        self._stream.write(json.dumps(envelope.to_json(), ensure_ascii=False, default=str) + "\n")
+        self._stream.flush()
