@@ -1,0 +1,133 @@
+"""Packer's half: a template as a careful user would write it, then the conversion to a fixed VHD.
+
+What costs packer time by default and not here: `boot_wait` (10 s), the compaction of a disk that is
+converted right after, `cache=writeback`, and a resize to 40 GiB.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from seed import Seed
+from workloads import Machine, Result, Workload
+
+LIMIT_SECONDS = 1800
+DISK = "packer-disk"
+
+
+def available() -> str | None:
+    """Packer's version, or None when it is not installed."""
+    path = shutil.which("packer")
+    if path is None:
+        return None
+    done = subprocess.run([path, "version"], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.splitlines()[0].strip()
+
+
+def build(
+    workload: Workload, base: Path, seed: Seed, machine: Machine, deprovision: str, room: Path
+) -> Result:
+    """One build in the empty directory `room`. Raises RuntimeError with packer's last lines."""
+    room.mkdir(parents=True)
+    (room / "deprovision.sh").write_text(deprovision)
+    (room / "template.json").write_text(json.dumps(template(workload, base, seed, machine, room), indent=2))
+    log = room / "packer.log"
+    start = time.monotonic()
+    with log.open("wb") as sink:
+        code = subprocess.run(
+            ["packer", "build", "-color=false", "-timestamp-ui", "template.json"],
+            cwd=room, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            timeout=LIMIT_SECONDS, check=False,
+        ).returncode  # fmt: skip
+    built = time.monotonic()
+    if code != 0:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
+        raise RuntimeError(f"packer ended with {code}; {log}\n{tail}")
+    vhd = room / "image.vhd"
+    subprocess.run(
+        ["qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", "subformat=fixed,force_size",
+         str(room / "output" / DISK), str(vhd)],
+        check=True, capture_output=True, timeout=LIMIT_SECONDS,
+    )  # fmt: skip
+    end = time.monotonic()
+    phases = {**_phases(log.read_text(errors="replace"), built - start), "convert": end - built}
+    return Result("packer", workload.name, end - start, phases, vhd.stat().st_size)
+
+
+def template(workload: Workload, base: Path, seed: Seed, machine: Machine, room: Path) -> dict[str, object]:
+    """Packer JSON (1.6)."""
+    disk = f"file=output/{DISK},if=virtio,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap"
+    return {
+        "builders": [
+            {
+                "type": "qemu",
+                "accelerator": machine.accelerator,
+                "machine_type": machine.machine_type,
+                "cpus": machine.cpus,
+                "memory": machine.memory_mib,
+                "headless": True,
+                "disk_image": True,
+                "iso_url": str(base),
+                "iso_checksum": "none",
+                "format": "raw",
+                "skip_resize_disk": True,
+                "skip_compaction": True,
+                "disk_interface": "virtio",
+                "net_device": "virtio-net",
+                "output_directory": "output",
+                "vm_name": DISK,
+                # A -drive here replaces packer's own, so the disk is named again beside the seed.
+                "qemuargs": [
+                    ["-cpu", machine.cpu_model],
+                    ["-drive", disk],
+                    ["-drive", f"file={seed.iso},if=virtio,format=raw,readonly=on"],
+                    ["-serial", f"file:{room / 'serial.log'}"],
+                ],
+                "boot_wait": "1s",
+                "boot_command": [],
+                "ssh_username": seed.user,
+                "ssh_private_key_file": str(seed.private_key),
+                "ssh_timeout": "20m",
+                "shutdown_command": "sudo sh /tmp/deprovision.sh",
+                "shutdown_timeout": "10m",
+            }
+        ],
+        "provisioners": [
+            *({"type": "shell", "inline": list(step)} for step in workload.steps),
+            {"type": "file", "source": "deprovision.sh", "destination": "/tmp/deprovision.sh"},
+        ],
+    }
+
+
+_STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ): (?:==> |    )qemu: (.*)$")
+_MARKS = (
+    ("copy", "Copying"),
+    ("boot to SSH", "Starting VM"),
+    ("provision", "Connected to SSH"),
+    ("deprovision and shutdown", "Gracefully halting"),
+)
+
+
+def _phases(log: str, total: float) -> dict[str, float]:
+    """Seconds between packer's own lines (whole seconds are all it prints)."""
+    from datetime import datetime
+
+    seen: list[tuple[str, datetime]] = []
+    last: datetime | None = None
+    for line in log.splitlines():
+        match = _STAMP.match(line)
+        if match is None:
+            continue
+        last = datetime.fromisoformat(match[1].replace("Z", "+00:00"))
+        name = next((phase for phase, words in _MARKS if words in match[2]), None)
+        if name and name not in dict(seen):
+            seen.append((name, last))
+    if last is None or not seen:
+        return {"packer": total}
+    ends = [at for _, at in seen[1:]] + [last]
+    return {name: (end - at).total_seconds() for (name, at), end in zip(seen, ends, strict=True)}
