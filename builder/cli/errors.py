@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from builder.errors import ExitCode, GoldsmithError
 from builder.ui.failure import error_lines, error_to_dict
+
+if TYPE_CHECKING:
+    from templates.diagnostics import Diagnostic
 
 _RED, _BOLD, _DIM, _CYAN, _OFF = "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 _INDENT = {"detail": "  ", "output": "  | ", "path": "  "}
@@ -55,24 +58,20 @@ def write_error(error: GoldsmithError, file: TextIO | None = None) -> None:
 
 
 def _show(error: GoldsmithError, out: TextIO, *, machine: bool) -> None:
-    diagnostics = getattr(error, "diagnostics", None)
-    if diagnostics and not machine:
-        colour = _colour(out)
-        for item in diagnostics:
-            out.write(_format(item, colour=colour).rstrip() + "\n")
+    if not machine:
+        for item in getattr(error, "diagnostics", ()):
+            out.write(_diagnostic(item).rstrip() + "\n\n")
     _write(out, error_to_dict(error), machine=machine)
 
 
-def _format(diagnostic: Any, *, colour: bool) -> str:  # noqa: ANN401 - a Diagnostic
+def _diagnostic(item: Diagnostic) -> str:
+    from templates.render import format_diagnostic
+
     try:
-        from templates.render import format_diagnostic
-    except ImportError:
-        text = f"{diagnostic.location}: {diagnostic.severity}: {diagnostic.message}"
-        return f"{text}\n  hint: {diagnostic.hint}" if diagnostic.hint else text
-    try:
-        return str(format_diagnostic(diagnostic, colour=colour))
-    except TypeError:
-        return str(format_diagnostic(diagnostic))
+        text = Path(item.location.file).read_text(encoding="utf-8")
+    except (OSError, ValueError):  # stdin, a file gone since, not text
+        text = None
+    return format_diagnostic(item, text)
 
 
 def _write(out: TextIO, data: dict[str, Any], *, machine: bool) -> None:

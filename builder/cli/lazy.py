@@ -6,6 +6,7 @@ import difflib
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -73,17 +74,30 @@ def load_verb(verb: Verb) -> Command:
         if error.name != module_name:
             raise
         raise UsageError(f"'build {verb.name}' is not part of this version.") from error
-    sub_app: typer.Typer = getattr(module, attribute)
-    command: Any = typer.main.get_command(sub_app)
+    command: Any = typer.main.get_command(_as_app(module, verb.name, attribute))
     command.name = verb.name
     _make_plain(command)
     # Completion belongs to `build` itself; a Typer of its own would offer it once more per verb.
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
     if not command.help:
         command.help = verb.summary
-    if not command.epilog:
-        command.epilog = examples(*verb.examples)
+    command.epilog = _as_written(command.epilog) if command.epilog else examples(*verb.examples)
     return command  # type: ignore[no-any-return]
+
+
+def _as_app(module: ModuleType, verb: str, attribute: str) -> typer.Typer:
+    """A verb's module offers a `typer.Typer` (groups), or a function of its name with EPILOG beside it."""
+    offered = getattr(module, attribute, None) or getattr(module, verb)
+    if isinstance(offered, typer.Typer):
+        return offered
+    single = typer.Typer(rich_markup_mode=None, add_completion=False)
+    single.command(name=verb, epilog=getattr(module, "EPILOG", None))(offered)
+    return single
+
+
+def _as_written(epilog: str) -> str:
+    lines = [line for line in epilog.splitlines() if line.strip() and line.strip() != "\b"]
+    return "\b\n" + "\n".join(lines)
 
 
 def examples(*lines: str) -> str:
@@ -95,6 +109,7 @@ def _make_plain(command: Any) -> None:  # noqa: ANN401 - groups and commands ali
     # Rich help would import rich (a tenth of a second) and fold examples into its panels.
     command.rich_markup_mode = None
     for child in getattr(command, "commands", {}).values():
+        child.epilog = _as_written(child.epilog) if child.epilog else None
         _make_plain(child)
 
 

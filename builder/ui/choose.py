@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from builder.events import EventBus
+    from builder.events import Sink
     from builder.ui.guarded import ContextSink
 
 
@@ -32,33 +32,32 @@ def wants_live(stream: TextIO) -> bool:
 
 @contextmanager
 def open_sinks(
-    bus: EventBus,
     *,
-    events: Sequence[str] | str | None = None,
+    events: str | None = None,
     plain: bool = False,
     quiet: bool = False,
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
-) -> Iterator[None]:
-    """Add the chosen sinks to `bus` for the time of the block.
+) -> Iterator[list[Sink]]:
+    """The chosen sinks, open for the time of the block; give them to the bus.
 
-    `events` names files for JSON lines; "-" is stdout, which then carries nothing else: the human
-    face goes to stderr. Raises UsageError when a file cannot be written. A sink that fails later
-    (a closed pipe, a full disk) is dropped; the build goes on.
+    `events` names a file for JSON lines; "-" is stdout, which then carries nothing else: the human
+    face goes to stderr. Raises UsageError when the file cannot be written. A sink that fails later
+    (a closed pipe, a full disk) falls silent; the build goes on.
     """
     from builder.ui.guarded import Guarded
     from builder.ui.jsonl import JsonLinesSink
 
     out = stdout or sys.stdout
     err = stderr or sys.stderr
-    names = [events] if isinstance(events, str) else list(events or ())
-    face = err if "-" in names else out
     with ExitStack() as stack:
-        for name in names:
-            sink = JsonLinesSink(out) if name == "-" else JsonLinesSink.to_file(Path(name))
-            bus.add_sink(stack.enter_context(Guarded(sink)))
-        bus.add_sink(stack.enter_context(Guarded(_face(face, err, plain=plain, quiet=quiet))))
-        yield
+        sinks: list[Sink] = []
+        if events is not None:
+            lines = JsonLinesSink(out) if events == "-" else JsonLinesSink.to_file(Path(events))
+            sinks.append(stack.enter_context(Guarded(lines)))
+        face = _face(err if events == "-" else out, err, plain=plain, quiet=quiet)
+        sinks.append(stack.enter_context(Guarded(face)))
+        yield sinks
 
 
 def _face(stream: TextIO, errors: TextIO, *, plain: bool, quiet: bool) -> ContextSink:

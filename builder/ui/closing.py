@@ -27,7 +27,7 @@ class Look:
 LOOKS = {
     "succeeded": Look("✓", "+", "green", "succeeded"),
     "cached": Look("✓", "=", "cyan", "cached"),
-    "skipped": Look("–", "-", "dim", "skipped"),
+    "skipped": Look("○", "o", "dim", "skipped"),
     "failed": Look("✗", "x", "bold red", "failed"),
     "timedout": Look("✗", "x", "bold red", "timed out"),
     "cancelled": Look("■", "!", "yellow", "cancelled"),
@@ -97,8 +97,9 @@ def _print_artifacts(console: Console, tally: Tally) -> None:
 
     console.print(Text("Artifacts", style="bold"))
     width = max(len(clean(item.run_output)) for item in tally.artifacts)
+    kinds = max(len(clean(item.type)) for item in tally.artifacts)
     for item in tally.artifacts:
-        facts = [clean(item.type), clean(item.version), sizes(item)]
+        facts = [f"{clean(item.type):<{kinds}}", clean(item.version), sizes(item)]
         head = Text(f"  {clean(item.run_output):<{width}}  ", style="bold green")
         head.append("  ".join(fact for fact in facts if fact), style="not bold default")
         console.print(head)

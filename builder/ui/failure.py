@@ -59,7 +59,8 @@ def error_lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     lines = [("error", clean(str(data.get("message", "The build failed."))))]
     where = _where(data)
-    if where and where not in lines[0][1]:
+    name = pick(data, "name", "stepName", "step_name")
+    if where and not (name and clean(str(name)) in lines[0][1]):
         lines.append(("detail", where))
     tail = [clean(str(line)) for line in pick(data, "tail", "lastLines", "last_lines") or ()]
     details = [clean(line) for detail in data.get("details") or () for line in str(detail).splitlines()]

@@ -10,6 +10,8 @@ from typing import Self, TextIO
 from builder.errors import UsageError
 from builder.events import Envelope
 
+_begun: set[Path] = set()
+
 
 class JsonLinesSink:
     """Writes each event as a JSON object on a line of its own, at once."""
@@ -20,14 +22,19 @@ class JsonLinesSink:
 
     @classmethod
     def to_file(cls, path: Path) -> JsonLinesSink:
-        """A sink that makes `path` anew. Raises UsageError when it cannot."""
+        """A sink that makes `path` anew, once a process: the runs of `build a.json b.json` follow one
+        another in it. Raises UsageError when it cannot be written.
+        """
+        place = path.absolute()
         try:
-            return cls(path.open("w", encoding="utf-8"), close=True)
+            stream = place.open("a" if place in _begun else "w", encoding="utf-8")
         except OSError as error:
             raise UsageError(
                 f"Events cannot be written to {path}: {error.strerror}.",
                 hint="--events takes a file in an existing folder, or - for stdout.",
             ) from error
+        _begun.add(place)
+        return cls(stream, close=True)
 
     def __enter__(self) -> Self:
         return self

@@ -85,7 +85,7 @@ class PlainSink:
                 kind = f" ({event.type})" if event.type != event.name else ""
                 self._line(f"[{event.index}/{event.total}] {event.name}{kind}", at)
             case StepOutput():
-                self._line(f"    | {event.line}", at)
+                self._line(f"    | {clean(event.line)}", at)
             case StepFinished():
                 detail = f": {event.detail}" if event.detail else ""
                 ended = _ended(event.outcome, event.seconds)
@@ -130,7 +130,8 @@ class PlainSink:
 
     def _close(self, at: datetime) -> None:
         tally = self._tally
-        width = max((len(row.label) + 2 * bool(row.index) for row in tally.rows), default=0)
+        self._line("== Summary", at)
+        width = min(60, max((len(row.label) + 2 * bool(row.index) for row in tally.rows), default=0))
         for row in tally.rows:
             label = f"  {row.label}" if row.index else row.label
             detail = f"  {row.detail}" if row.detail else ""

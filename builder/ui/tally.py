@@ -77,7 +77,7 @@ class Tally:
             case RunStarted():
                 self.started, self.finished = event, None
                 for kept in (self.rows, self.artifacts, self.warnings, self.last_lines):
-                    kept.clear()  # type: ignore[attr-defined]
+                    kept.clear()
             case StageStarted():
                 self.rows.append(Row(event.stage))
             case StageFinished():

@@ -60,7 +60,6 @@ class TerminalSink:
         self._ascii = self._console.options.ascii_only
         self._spinner = Spinner("line" if self._ascii else "dots", style="cyan")
         self._bar = "|" if self._ascii else "│"
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, get_renderable=self._now)
         self._lock = threading.RLock()
         self._ticker = Ticker(self._beat, REFRESH_SECONDS)
         self._tally = Tally()
@@ -68,6 +67,7 @@ class TerminalSink:
         self._steps: dict[tuple[str, int], tuple[StepStarted, float]] = {}
         self._lines: list[str] = []
         self._flushed = 0.0
+        self._live = Live(console=self._console, auto_refresh=False, transient=True, get_renderable=self._now)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -101,7 +101,7 @@ class TerminalSink:
             self._flush()
             self._show(event)
 
-    def _show(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:  # noqa: PLR0912 - one case an event
         match event:
             case RunStarted():
                 self._say((f"Building {event.template}", "bold"), (f"  run {event.run_id}", "dim"))
@@ -129,7 +129,7 @@ class TerminalSink:
             case Note():
                 self._say((f"  {event.message}", "dim"))
             case ArtifactProduced():
-                self._say((f"  {event.run_output} ", ""), (event.type, "dim"))
+                self._say((f"  made {event.run_output}", ""), (f"  {event.type}", "dim"))
             case RunFinished():
                 self._waits.clear()
                 self._steps.clear()
@@ -201,16 +201,19 @@ class TerminalSink:
         from rich.text import Text
 
         spin = self._spinner.render(time.monotonic())
-        line = Text("  ", no_wrap=True, overflow="ellipsis")
-        line.append_text(spin if isinstance(spin, Text) else Text("*"))
-        line.append(f" {clean(what)}  ")
+        facts = Text()
         if wait is not None and wait.total:
-            line.append(self._gauge(wait.done / wait.total), style="cyan")
-            line.append(" ")
+            facts.append(f"{self._gauge(wait.done / wait.total)}  ", style="cyan")
         if wait is not None and wait.done:
-            line.append(progress_text(wait.done, wait.total, wait.unit) + "  ")
-        line.append(human_seconds(int(seconds)) if seconds >= 10 else f"{int(seconds)} s", style="dim")
-        line.truncate(max(1, self._console.width - 1), overflow="ellipsis")
+            facts.append(f"{progress_text(wait.done, wait.total, wait.unit)}  ")
+        facts.append(human_seconds(int(seconds)) if seconds >= 10 else f"{int(seconds)} s", style="dim")
+        # The name gives way on a narrow terminal, the time does not.
+        name = Text(clean(what))
+        name.truncate(max(8, self._console.width - facts.cell_len - 7), overflow="ellipsis")
+        line = Text("  ", no_wrap=True, overflow="crop")
+        line.append_text(spin if isinstance(spin, Text) else Text("*"))
+        line.append(" ").append_text(name).append("  ").append_text(facts)
+        line.truncate(max(1, self._console.width - 1), overflow="crop")
         return line
 
     def _gauge(self, part: float) -> str:
