@@ -107,7 +107,11 @@ class Tally:
             data.setdefault("stage", failed.stage)
             data.setdefault("step", failed.index)
             data.setdefault("name", failed.name)
-            if self.last_lines and not pick(data, "tail", "lastLines", "last_lines", "details"):
+            said = "\n".join(map(str, data.get("details") or ()))
+            told = pick(data, "tail", "lastLines", "last_lines") or any(
+                x in said for x in self.last_lines if x
+            )
+            if self.last_lines and not told:
                 data["tail"] = list(self.last_lines)
         return data
 
