@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,30 +88,43 @@ def run(
         pass_fds=pass_fds,
     ) as child:
         tail: deque[str] = deque(maxlen=TAIL_LINES)
+        failures: list[BaseException] = []
         threads = [
-            threading.Thread(target=_pump, args=(child.stdout, out, tail, on_line), daemon=True),
-            threading.Thread(target=_pump, args=(child.stderr, err, tail, on_line), daemon=True),
+            threading.Thread(target=_pump, args=(stream, into, tail, on_line, failures), daemon=True)
+            for stream, into in ((child.stdout, out), (child.stderr, err))
         ]
         for thread in threads:
             thread.start()
         if stdin is not None and child.stdin is not None:
             feeder = threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True)
             feeder.start()
-        try:
-            code = child.wait(timeout=timeout)
-        except subprocess.TimeoutExpired:
+        if not _ended(child, timeout):
             kill_group(child)
             raise ProcessError(
                 f"{Path(words[0]).name} did not finish within {timeout:.0f} s.",
                 argv=words,
                 exit_code=None,
                 output="\n".join(tail),
-            ) from None
+            )
+        # What the program left in the background holds our pipes: without this we would wait for it.
+        _signal_group(child, signal.SIGKILL)
+        code = child.wait()
+        end = time.monotonic() + KILL_GRACE_SECONDS
         for thread in threads:
-            thread.join(timeout=KILL_GRACE_SECONDS)
+            thread.join(timeout=max(0.0, end - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            # A daemon of its own session keeps them open; closing under a reader would block.
+            child.stdout = child.stderr = None
+    if failures:
+        raise failures[0]
     if code not in ok:
         raise ProcessError(_how_it_ended(words[0], code), argv=words, exit_code=code, output="\n".join(tail))
     return Completed(tuple(words), code, "".join(out), "".join(err))
+
+
+def interactive(argv: Argv) -> int:
+    """Run a program at the person's own terminal, without a time limit. Returns its exit code."""
+    return subprocess.run([os.fspath(word) for word in argv], check=False).returncode
 
 
 @contextlib.contextmanager
@@ -129,6 +144,12 @@ def spawn(
     """
     words = [os.fspath(word) for word in argv]
     full_env = {**os.environ, **env} if env is not None else None
+    if cwd is not None and not cwd.is_dir():
+        raise EnvironmentProblem(f"{words[0]} cannot run in {cwd}: there is no such directory.")
+    # setpriv would report a missing program as its own failure.
+    program = str((cwd or Path()) / words[0]) if "/" in words[0] else words[0]
+    if shutil.which(program, path=(full_env or os.environ).get("PATH")) is None:
+        raise EnvironmentProblem(f"{words[0]} is not installed, or not executable.")
     try:
         child = subprocess.Popen(
             [*_die_with_us(), *words],
@@ -145,8 +166,7 @@ def spawn(
     try:
         yield child
     finally:
-        if child.poll() is None:
-            kill_group(child)
+        kill_group(child)
         for stream in (child.stdin, child.stdout, child.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -154,13 +174,35 @@ def spawn(
 
 
 def kill_group(child: subprocess.Popen[bytes], *, grace: float = KILL_GRACE_SECONDS) -> None:
-    """End a child and what it started: SIGTERM, then SIGKILL after `grace` seconds."""
-    for signum in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signum)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=grace)
-            return
+    """End a child and what it started: SIGTERM, then SIGKILL after `grace` seconds.
+
+    The group is killed before its leader is reaped: until then its number cannot be anyone else's.
+    """
+    if child.returncode is not None:
+        return
+    _signal_group(child, signal.SIGTERM)
+    _ended(child, grace)
+    _signal_group(child, signal.SIGKILL)  # also for members that outlived their leader
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=grace)
+
+
+def _signal_group(child: subprocess.Popen[bytes], signum: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signum)
+
+
+def _ended(child: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Wait for the end of a child without reaping it; False after `timeout` seconds."""
+    if child.returncode is not None:
+        return True
+    descriptor = os.pidfd_open(child.pid)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(max(0, int(timeout * 1000))))
+    finally:
+        os.close(descriptor)
 
 
 def _die_with_us() -> list[str]:
@@ -169,7 +211,11 @@ def _die_with_us() -> list[str]:
 
 
 def _pump(
-    stream: IO[bytes] | None, into: list[str], tail: deque[str], on_line: Callable[[str], None] | None
+    stream: IO[bytes] | None,
+    into: list[str],
+    tail: deque[str],
+    on_line: Callable[[str], None] | None,
+    failures: list[BaseException],
 ) -> None:
     if stream is None:
         return
@@ -177,8 +223,12 @@ def _pump(
         line = raw.decode(errors="replace")
         into.append(line)
         tail.append(line.rstrip("\n"))
-        if on_line is not None:
+        if on_line is None or failures:
+            continue
+        try:
             on_line(line.rstrip("\r\n"))
+        except BaseException as error:  # raised by run(); the pipe must be read on
+            failures.append(error)
 
 
 def _feed(stream: IO[bytes], data: bytes) -> None:

@@ -37,18 +37,6 @@ VERBS: tuple[Verb, ...] = (
         ("build validate template.json", "build validate --strict templates/*.json"),
     ),
     Verb(
-        "plan",
-        "builder.cli.plan:app",
-        "Show what a build would do, step by step, and why.",
-        ("build plan template.json", "build plan template.json --json"),
-    ),
-    Verb(
-        "inspect",
-        "builder.cli.inspect:app",
-        "Show a template as it is understood: values filled in, defaults added.",
-        ("build inspect template.json", "build inspect template.json --var version=1.2 --json"),
-    ),
-    Verb(
         "runs",
         "builder.cli.runs:app",
         "Look at builds: list, show, logs, report, cancel.",
@@ -71,6 +59,12 @@ VERBS: tuple[Verb, ...] = (
         "builder.cli.gallery:app",
         "Look after galleries, image definitions and versions.",
         ("build gallery list", "build gallery show mygallery"),
+    ),
+    Verb(
+        "shell",
+        "builder.cli.shell:app",
+        "Open a shell in a kept machine, or in an image without changing it.",
+        ("build shell latest",),
     ),
     Verb(
         "gc",

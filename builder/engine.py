@@ -1,0 +1,158 @@
+"""Executes a build: owns the deadline, cancellation and the order of the stages."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from builder.cancellation import cancel_on_signals
+from builder.errors import CancelledError, PartialDistributionError
+from builder.events import RunFinished, RunStarted
+from builder.stages import customize, distribute, generalize, source, validate
+from builder.stages.context import BuildContext, OnError, outcome_of, timeouts_of
+from builder.stages.session import boot
+from builder.submit import submit
+from builder.workspace import Workspace
+from templates.errors import ExitCode, GoldsmithError
+
+if TYPE_CHECKING:
+    from builder.distributors.base import Artifact, FinishedImage
+    from builder.runs import RunDirectory
+    from builder.services import Services
+    from builder.sources.base import ImageSource, SourceDisk
+    from templates import Document
+    from templates.model import ImageTemplate
+
+RunState = Literal["Succeeded", "PartiallySucceeded", "Failed", "Canceled"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What the command line adds to the template."""
+
+    on_error: OnError | None = None
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """How a build ended. `error` is None when it succeeded."""
+
+    run_id: str
+    state: RunState
+    exit_code: ExitCode
+    error: GoldsmithError | None = None
+
+
+def build(
+    document: Document, template: ImageTemplate, services: Services, run: RunDirectory, options: BuildOptions
+) -> BuildResult:
+    """Build one template from start to end; every outcome is recorded, none is raised.
+
+    An unexpected exception (our bug) is recorded and raised again.
+    """
+    start = time.monotonic()
+    error: GoldsmithError | None = None
+    try:
+        with cancel_on_signals():
+            _guarded(document, template, services, run, options)
+    except GoldsmithError as problem:
+        error = problem
+    except BaseException as problem:
+        _finish(
+            services,
+            run,
+            start,
+            CancelledError("Cancelled.")
+            if isinstance(problem, KeyboardInterrupt)
+            else GoldsmithError(f"Internal error: {problem!r}"),
+        )
+        raise
+    return _finish(services, run, start, error)
+
+
+def _guarded(
+    document: Document, template: ImageTemplate, services: Services, run: RunDirectory, options: BuildOptions
+) -> None:
+    workspace = Workspace(template, services, run_id=run.run_id, wait=options.wait)
+    services.bus.emit(
+        RunStarted(run_id=run.run_id, template=template.name, workspace=workspace.name, log_dir=str(run.path))
+    )
+    with timeouts_of(services.deadline), ExitStack() as stack:
+        stack.enter_context(workspace)
+        resolved = submit(document, template, services, run.run_id)
+        for distributor in resolved.distributors:
+            stack.callback(distributor.release)
+        context = BuildContext(
+            template=template,
+            services=services,
+            workspace=workspace,
+            run=run,
+            source=resolved.source,
+            customizers=resolved.customizers,
+            validators=resolved.validators,
+            distributors=resolved.distributors,
+            on_error=options.on_error,
+        )
+        _execute(context, resolved.image_source)
+
+
+def _execute(context: BuildContext, image_source: ImageSource) -> None:
+    disk = source.prepare(context, image_source)
+    size = source.disk_size(context, disk.size)
+    checks = context.template.properties.validation
+    if checks and checks.source_validation_only:
+        failed = validate.run(context, disk.graph, size)
+        if failed:
+            raise failed
+        return
+    image = _customized(context, disk, size)
+    failed = validate.run(context, generalize.graph_of(image), image.virtual_size)
+    if failed and not (checks and checks.continue_distribute_on_failure):
+        raise failed
+    _distributed(context, image)
+    if failed:
+        raise failed
+
+
+def _customized(context: BuildContext, disk: SourceDisk, size: int) -> FinishedImage:
+    graph = source.overlay(context, disk.graph, size, "os")
+    with boot(context, graph, purpose="build") as session:
+        with context.stage("Customize"):
+            generalize.place_default_script(session)
+            customize.run(context, session)
+        with context.stage("Generalize"):
+            return generalize.run(context, session, graph, size)
+
+
+def _distributed(context: BuildContext, image: FinishedImage) -> list[Artifact]:
+    return distribute.run(context, image)
+
+
+def _finish(services: Services, run: RunDirectory, start: float, error: GoldsmithError | None) -> BuildResult:
+    state: RunState = "Succeeded"
+    if error is not None:
+        outcome = outcome_of(error)
+        state = "Canceled" if outcome == "cancelled" else "Failed"
+        if isinstance(error, PartialDistributionError):
+            state = "PartiallySucceeded"
+    code = error.exit_code if error else ExitCode.OK
+    services.bus.emit(
+        RunFinished(
+            run_id=run.run_id,
+            state=state,
+            seconds=round(time.monotonic() - start, 3),
+            exit_code=int(code),
+            error=None
+            if error is None
+            else {
+                "code": error.code,
+                "message": error.message,
+                "details": list(error.details),
+                "hint": error.hint,
+            },
+        )
+    )
+    return BuildResult(run.run_id, state, code, error)

@@ -1,0 +1,155 @@
+"""What the stages of one build share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from builder.errors import BuildTimeoutError, CancelledError
+from builder.events import Outcome, StageFinished, StageStarted, StepFinished, StepOutput, StepStarted
+from builder.plan import step_name
+from provisioners.base import Provisioner, StepContext
+from provisioners.guest import GuestTimeoutError, OnOutput, Stream
+from templates.durations import parse_duration
+from templates.model import ImageTemplate, Step
+
+if TYPE_CHECKING:
+    from builder.deadline import Deadline
+    from builder.distributors.base import Distributor
+    from builder.events import EventBus
+    from builder.runs import RunDirectory
+    from builder.services import Services
+    from builder.sources.base import ResolvedSource
+    from builder.workspace import Workspace
+
+OnError = Literal["cleanup", "keep", "ask"]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedStep:
+    """A customizer or validator with everything it needs: frozen bytes, resolved secrets."""
+
+    model: Step
+    provisioner: Provisioner
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """One build under way. Frozen: what a stage produces is its return value."""
+
+    template: ImageTemplate
+    services: Services
+    workspace: Workspace
+    run: RunDirectory
+    source: ResolvedSource
+    customizers: tuple[PreparedStep, ...]
+    validators: tuple[PreparedStep, ...]
+    distributors: tuple[Distributor, ...]
+    on_error: OnError | None = None
+
+    @property
+    def bus(self) -> EventBus:
+        """Where events go."""
+        return self.services.bus
+
+    @property
+    def deadline(self) -> Deadline:
+        """The build's deadline."""
+        return self.services.deadline
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announce a stage, time it, and turn an expired deadline into its own error."""
+        start = time.monotonic()
+        self.bus.emit(StageStarted(stage=name))
+        outcome: Outcome = "failed"
+        try:
+            with timeouts_of(self.deadline):
+                yield
+            outcome = "succeeded"
+        except BaseException as error:
+            outcome = outcome_of(error)
+            raise
+        finally:
+            seconds = round(time.monotonic() - start, 3)
+            self.bus.emit(StageFinished(stage=name, outcome=outcome, seconds=seconds))
+
+    @contextmanager
+    def step(self, stage: str, index: int, total: int, name: str, kind: str) -> Iterator[StepReport]:
+        """Announce a step and time it; `report.detail` becomes its short result."""
+        start = time.monotonic()
+        self.bus.emit(StepStarted(stage=stage, index=index, total=total, name=name, type=kind))
+        report = StepReport(on_output=self._output_of(stage, index))
+        outcome: Outcome = "failed"
+        try:
+            with timeouts_of(self.deadline):
+                yield report
+            outcome = "succeeded"
+        except BaseException as error:
+            outcome = outcome_of(error)
+            report.detail = report.detail or (str(error).splitlines() or [type(error).__name__])[0]
+            raise
+        finally:
+            self.bus.emit(
+                StepFinished(
+                    stage=stage,
+                    index=index,
+                    name=name,
+                    outcome=outcome,
+                    seconds=round(time.monotonic() - start, 3),
+                    detail=report.detail,
+                )
+            )
+
+    def step_context(self, prepared: PreparedStep, index: int, on_output: OnOutput) -> StepContext:
+        """What a provisioner is handed; its time is the step's own limit or what the build has left."""
+        own = prepared.model.extensions.timeout
+        return StepContext(
+            index=index,
+            name=step_name(prepared.model, index),
+            timeout=self.deadline.remaining(parse_duration(own) if own else None),
+            on_output=on_output,
+            env=prepared.env,
+            secrets=prepared.secrets,
+        )
+
+    def _output_of(self, stage: str, index: int) -> OnOutput:
+        def on_output(stream: Stream, line: str) -> None:
+            self.bus.emit(StepOutput(stage=stage, index=index, stream=stream, line=line))
+
+        return on_output
+
+
+@dataclass(slots=True)
+class StepReport:
+    """Filled by a running step."""
+
+    on_output: OnOutput
+    detail: str = ""
+
+
+@contextmanager
+def timeouts_of(deadline: Deadline) -> Iterator[None]:
+    """Whatever ran out of time because the build did is reported as the build's timeout."""
+    try:
+        yield
+    except BuildTimeoutError:
+        raise
+    except Exception as error:
+        if deadline.expired and not isinstance(error, CancelledError):
+            raise deadline.error() from error
+        raise
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """The outcome an error stands for."""
+    if isinstance(error, CancelledError | KeyboardInterrupt):
+        return "cancelled"
+    if isinstance(error, BuildTimeoutError | GuestTimeoutError):
+        return "timedout"
+    return "failed"

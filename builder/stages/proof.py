@@ -1,0 +1,44 @@
+"""The offline proof: what must be gone is looked for on the finished disk itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.disk import ext4
+from builder.errors import BuildError
+from builder.events import Wait
+from provisioners import generalized
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from builder.stages.context import BuildContext
+
+
+class NotGeneralizedError(BuildError):
+    """The finished disk still carries something of the build machine."""
+
+    code = "NotGeneralized"
+
+
+def prove(context: BuildContext, image: Path, user: str) -> str:
+    """Check the root file system of `image`, which is only read. Returns a one-line result.
+
+    Raises NotGeneralizedError listing every finding. A file system nothing here can read (Windows,
+    XFS, LVM) cannot be proved; that is said as a warning, never passed over.
+    """
+    try:
+        with Wait(context.bus, "Proving that the image is generalized"):
+            root = ext4.find_root(image)
+            ext4.fsck(image, root)
+            findings = generalized.findings(ext4.Ext4Image(image, root), user)
+    except ext4.UnsupportedFilesystemError as error:
+        context.bus.warn(f"The image could not be proved offline: {error.message}", code="Unproved")
+        return "not proved"
+    if findings:
+        raise NotGeneralizedError(
+            "The image is not generalized: " + findings[0].split(":")[0] + ".",
+            details=tuple(findings),
+            hint="A customizer or your own deprovision script put it there, or kept it from being removed.",
+        )
+    return f"{len(generalized.CHECKS)} checks passed"

@@ -1,0 +1,33 @@
+"""Validate: check a fresh VM booted from an overlay of the result, under its real firmware."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.stages import customize
+from builder.stages.failure import StepFailedError
+from builder.stages.session import boot
+from builder.stages.source import overlay
+
+if TYPE_CHECKING:
+    from builder.disk.graph import BlockGraph
+    from builder.stages.context import BuildContext
+
+
+def run(context: BuildContext, image: BlockGraph, size: int) -> StepFailedError | None:
+    """Run the validators; the VM and whatever they changed are thrown away.
+
+    A failed validation is returned, not raised: the engine decides whether to distribute
+    (`continueDistributeOnFailure`); the run is Failed either way (aib-behaviour section 6).
+    """
+    if not context.validators:
+        return None
+    try:
+        with context.stage("Validate"):
+            disk = overlay(context, image, size, "validation")
+            with boot(context, disk, purpose="validation") as session:
+                customize.run_steps(context, session, "Validate", context.validators)
+    except StepFailedError as error:
+        context.bus.warn(f"Validation failed: {error.message}", code="ValidationFailed")
+        return error
+    return None

@@ -1,0 +1,164 @@
+"""Resolve, AIB's submit: everything a build needs is found and checked before anything boots."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from builder import resolve, secrets
+from builder.distributors.base import ExpectedImage
+from builder.errors import EnvironmentProblem, PreflightError
+from builder.extensions import make_distributor, make_source
+from builder.plan import Plan, StepInputs, make_plan
+from builder.stages.context import PreparedStep
+from provisioners import registry as provisioner_registry
+from templates.diagnostics import Diagnostic, TemplateError
+
+if TYPE_CHECKING:
+    from builder.distributors.base import Distributor
+    from builder.services import Services
+    from builder.sources.base import ImageSource, ResolvedSource
+    from provisioners.base import FrozenContent
+    from templates import Document
+    from templates.model import ImageTemplate, Step
+
+T = TypeVar("T")
+GIB = 1024**3
+SPACE_FOR_A_BUILD = 2 * GIB
+"""Bytes a small build needs beside its source: an overlay and the flattened result."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A template that can be built: all inputs frozen, all targets checked and reserved."""
+
+    image_source: ImageSource
+    source: ResolvedSource
+    customizers: tuple[PreparedStep, ...]
+    validators: tuple[PreparedStep, ...]
+    distributors: tuple[Distributor, ...]
+    plan: Plan
+
+    def release(self) -> None:
+        """Give up reservations that were not used."""
+        for distributor in self.distributors:
+            distributor.release()
+
+
+class _Problems:
+    """Collects what is wrong at its place in the template, so that all of it is said at once."""
+
+    def __init__(self, document: Document, prefix: str) -> None:
+        self._document = document
+        self._prefix = prefix
+        self.found: list[Diagnostic] = []
+
+    def catch(self, pointer: str, action: Callable[[], T]) -> T | None:
+        """`action()`, or None after noting why it could not be done."""
+        try:
+            return action()
+        except TemplateError as error:
+            self.found.extend(error.diagnostics)
+        except PreflightError as error:
+            location = self._document.locate(self._prefix + pointer)
+            text = "\n".join([error.message, *(f"    {line}" for line in error.details)])
+            self.found.append(Diagnostic("error", error.code, text, location, error.hint))
+        return None
+
+    def raise_if_any(self) -> None:
+        if any(d.severity == "error" for d in self.found):
+            raise TemplateError(self.found)
+
+
+def submit(document: Document, template: ImageTemplate, services: Services, run_id: str) -> Submission:
+    """Resolve everything. Raises TemplateError with every problem found, EnvironmentProblem."""
+    check_space(services)
+    _declare_resources(document, services)
+    problems = _Problems(document, document.pointer_of(template))
+    properties = template.properties
+    image_source = problems.catch("/properties/source", lambda: make_source(properties.source, services))
+    source = problems.catch("/properties/source", image_source.resolve) if image_source else None
+    frozen = problems.catch("", lambda: resolve.freeze(document, template, services)) or {}
+    customizers = _steps(problems, "/properties/customize", properties.customize, frozen, services)
+    checks = properties.validation.in_vm_validations if properties.validation else []
+    validators = _steps(problems, "/properties/validate/inVMValidations", checks, frozen, services)
+    distributors, targets = _targets(problems, template, services, source, run_id)
+    try:
+        problems.raise_if_any()
+    except TemplateError:
+        for distributor in distributors:
+            distributor.release()
+        raise
+    assert image_source is not None and source is not None  # noqa: S101 - else a problem was raised
+    facts = [StepInputs(step.provisioner.epoch, step.provisioner.inputs()) for step in customizers]
+    plan = make_plan(template, source, facts, targets)
+    return Submission(image_source, source, customizers, validators, tuple(distributors), plan)
+
+
+def check_space(services: Services) -> None:
+    """Raises EnvironmentProblem when the home's file system cannot hold a build."""
+    services.home.root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(services.home.root).free
+    if free < SPACE_FOR_A_BUILD:
+        raise EnvironmentProblem(
+            f"Only {free / GIB:.1f} GiB are free in {services.home.root}; "
+            f"a build needs at least {SPACE_FOR_A_BUILD / GIB:.0f} GiB.",
+            hint="Free some space ('build gc', 'build images delete'), "
+            "or set GOLDSMITH_HOME to a larger disk.",
+        )
+
+
+def _declare_resources(document: Document, services: Services) -> None:
+    """Create the galleries and definitions declared beside the template, as ARM would."""
+    for gallery in document.galleries:
+        services.registry.create_gallery(gallery)
+    for definition in document.definitions:
+        services.registry.create_definition(definition)
+
+
+def _steps(
+    problems: _Problems,
+    pointer: str,
+    steps: list[Step] | list[object],
+    frozen: dict[str, FrozenContent],
+    services: Services,
+) -> tuple[PreparedStep, ...]:
+    prepared: list[PreparedStep] = []
+    for number, step in enumerate(steps):
+        place = f"{pointer}/{number}"
+        one = problems.catch(place, lambda s=step, p=place: _step(s, p, frozen, services))
+        if one is not None:
+            prepared.append(one)
+    return tuple(prepared)
+
+
+def _step(step: Step, place: str, frozen: dict[str, FrozenContent], services: Services) -> PreparedStep:
+    provisioner = provisioner_registry.create(step, frozen.get(place))
+    env, hidden = secrets.resolve_step(step, place, services)
+    return PreparedStep(step, provisioner, env, hidden)
+
+
+def _targets(
+    problems: _Problems,
+    template: ImageTemplate,
+    services: Services,
+    source: ResolvedSource | None,
+    run_id: str,
+) -> tuple[list[Distributor], list[str]]:
+    distributors: list[Distributor] = []
+    lines: list[str] = []
+    if source is None:
+        return distributors, lines
+    size = max(source.size, template.properties.vm_profile.os_disk_size_gb * GIB)
+    expected = ExpectedImage(source.os_type, source.generation, size, source.version_number)
+    for number, model in enumerate(template.properties.distribute):
+        place = f"/properties/distribute/{number}"
+        distributor = problems.catch(place, lambda m=model: make_distributor(m, services))
+        if distributor is None:
+            continue
+        distributors.append(distributor)
+        line = problems.catch(place, lambda d=distributor: d.preflight(expected))
+        lines.append(line or "")
+    return distributors, lines

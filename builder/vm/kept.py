@@ -1,0 +1,112 @@
+"""A machine that was kept: its disk, its seed, its keys, enough to boot it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.disk.graph import BlockGraph, DiskLayer
+from builder.errors import NotFoundError
+from builder.sources.base import Generation, OsType
+from builder.vm.access import BuildAccess
+from builder.vm.spec import MachineSpec
+
+if TYPE_CHECKING:
+    from builder.vm.accelerator import Accelerator
+
+MACHINE_FILE = "machine.json"
+ACCESS_FILE = "access.json"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMachine:
+    """What `save` wrote beside the kept disk. `memory_mib` in MiB."""
+
+    cpus: int
+    memory_mib: int
+    generation: Generation
+    os_type: OsType
+    network: bool
+    disk: BlockGraph
+    seed: Path
+    access: BuildAccess
+
+    @classmethod
+    def of(cls, spec: MachineSpec, access: BuildAccess, moved: dict[Path, Path]) -> KeptMachine:
+        """`spec` after its files moved (`moved`: old directory or file -> new)."""
+        layers = tuple(DiskLayer(_new(x.path, moved), x.format, x.size) for x in spec.disk.layers)
+        seed = _new(spec.seed or Path(), moved)
+        return cls(
+            spec.cpus,
+            spec.memory_mib,
+            spec.generation,
+            spec.os_type,
+            spec.network,
+            BlockGraph(layers),
+            seed,
+            access,
+        )
+
+    def save(self, directory: Path) -> None:
+        """Write machine.json and, readable only by its owner, access.json."""
+        self.access.save(directory / ACCESS_FILE)
+        facts = {
+            "formatVersion": 1,
+            "cpus": self.cpus,
+            "memoryMib": self.memory_mib,
+            "generation": self.generation,
+            "osType": self.os_type,
+            "network": self.network,
+            "seed": str(self.seed),
+            "disk": [{"path": str(x.path), "format": x.format, "size": x.size} for x in self.disk.layers],
+        }
+        (directory / MACHINE_FILE).write_text(json.dumps(facts, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path) -> KeptMachine:
+        """Read what `save` wrote. Raises NotFoundError when nothing usable is there."""
+        try:
+            facts = json.loads((directory / MACHINE_FILE).read_text())
+            layers = tuple(DiskLayer(Path(x["path"]), x["format"], x["size"]) for x in facts["disk"])
+            return cls(
+                facts["cpus"],
+                facts["memoryMib"],
+                facts["generation"],
+                facts["osType"],
+                facts["network"],
+                BlockGraph(layers),
+                Path(facts["seed"]),
+                BuildAccess.load(directory / ACCESS_FILE),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise NotFoundError(
+                f"No kept machine in {directory}.",
+                hint="Build with --on-error keep; 'build gc' drops old ones.",
+            ) from error
+
+    def spec(self, directory: Path, accelerator: Accelerator) -> MachineSpec:
+        """The machine again, with its private files in `directory`."""
+        return MachineSpec(
+            cpus=self.cpus,
+            memory_mib=self.memory_mib,
+            generation=self.generation,
+            disk=self.disk,
+            directory=directory,
+            serial_log=directory / "serial.log",
+            accelerator=accelerator,
+            seed=self.seed,
+            network=self.network,
+            os_type=self.os_type,
+            name="goldsmith-shell",
+        )
+
+
+def _new(path: Path, moved: dict[Path, Path]) -> Path:
+    for old, new in moved.items():
+        if path == old:
+            return new
+        if old in path.parents:
+            return new / path.relative_to(old)
+    return path

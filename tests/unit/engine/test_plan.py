@@ -1,0 +1,74 @@
+"""The plan: what runs, what is skipped, and the identity of layers."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.plan import StepInputs, layer_id, make_plan
+from builder.sources.base import ResolvedSource
+from templates.model import ImageTemplate
+
+SOURCE = ResolvedSource("sha256:abc", "Debian 12", "Linux", "V1", "12.0.0")
+
+
+def template(**properties: object) -> ImageTemplate:
+    return ImageTemplate.model_validate(
+        {
+            "type": "Microsoft.VirtualMachineImages/imageTemplates",
+            "apiVersion": "2025-10-01",
+            "name": "t",
+            "properties": {
+                "source": {"type": "PlatformImage", "publisher": "a", "offer": "b", "sku": "c"},
+                "customize": [{"type": "Shell", "inline": ["x"]}, {"type": "Shell", "name": "Two", "inline": ["y"]}],
+                "distribute": [{"type": "VHD", "runOutputName": "out"}],
+                **properties,
+            },
+        }
+    )
+
+
+def facts(*scripts: str) -> list[StepInputs]:
+    return [StepInputs(1, {"script": script}) for script in scripts]
+
+
+def test_steps_come_in_aibs_order_with_names() -> None:
+    plan = make_plan(template(), SOURCE, facts("x", "y"), ["out.vhd"])
+    assert [(s.stage, s.name, s.action) for s in plan.steps] == [
+        ("Source", "Debian 12", "RUN"),
+        ("Customize", "Shell 1", "RUN"),
+        ("Customize", "Two", "RUN"),
+        ("Generalize", "Deprovision and prove", "RUN"),
+        ("Distribute", "out", "RUN"),
+    ]
+    assert plan.of("Distribute")[0].reason == "out.vhd"
+
+
+def test_source_validation_only_skips_the_build() -> None:
+    checks = {"sourceValidationOnly": True, "inVMValidations": [{"type": "Shell", "inline": ["true"]}]}
+    plan = make_plan(template(validate=checks), SOURCE, facts("x", "y"), [""])
+    actions = {s.stage: s.action for s in plan.steps}
+    assert actions == {
+        "Source": "RUN",
+        "Customize": "SKIP",
+        "Generalize": "SKIP",
+        "Validate": "RUN",
+        "Distribute": "SKIP",
+    }
+
+
+def test_an_edited_step_changes_its_layer_and_all_after_it() -> None:
+    before = [s.layer_id for s in make_plan(template(), SOURCE, facts("x", "y"), [""]).of("Customize")]
+    last = [s.layer_id for s in make_plan(template(), SOURCE, facts("x", "z"), [""]).of("Customize")]
+    first = [s.layer_id for s in make_plan(template(), SOURCE, facts("q", "y"), [""]).of("Customize")]
+    assert before[0] == last[0]
+    assert before[1] != last[1]
+    assert before[0] != first[0]
+    assert before[1] != first[1]
+
+
+@given(st.text(), st.text(), st.text())
+def test_layer_ids_do_not_run_parts_together(parent: str, kind: str, more: str) -> None:
+    if more:
+        assert layer_id(parent + more, kind, 1, {}) != layer_id(parent, more + kind, 1, {})
+    assert layer_id(parent, kind, 1, {"a": more}) != layer_id(parent, kind, 2, {"a": more})

@@ -1,0 +1,53 @@
+"""One home, one bootstrapped base and one quickstart build for the whole ring.
+
+Set GOLDSMITH_TEST_HOME to keep the base between runs of the inner loop; CI starts with none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import EXAMPLES, Cli, Quickstart, assert_nothing_left
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    kept = os.environ.get("GOLDSMITH_TEST_HOME")
+    if kept:
+        path = Path(kept)
+        for name in ("registry.db", "registry.db-wal", "registry.db-shm", "settings.toml", "catalogue.json"):
+            (path / name).unlink(missing_ok=True)
+        for name in ("staging", "runs", "images", "regions"):
+            shutil.rmtree(path / name, ignore_errors=True)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+    return tmp_path_factory.mktemp("goldsmith-home")
+
+
+@pytest.fixture(scope="session")
+def cli(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    return Cli(home, tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture
+def no_leftovers(home: Path) -> Iterator[None]:
+    """Whatever the test does, afterwards nothing may be left of it."""
+    yield
+    assert_nothing_left(home)
+
+
+@pytest.fixture(scope="session")
+def quickstart(cli: Cli, home: Path) -> Quickstart:
+    """The quickstart example, built once by the command a person types."""
+    out = cli.cwd / "out"
+    out.mkdir()
+    events = cli.cwd / "events.jsonl"
+    result = cli(EXAMPLES / "quickstart" / "template.json", "--output-dir", out, "--events", events)
+    lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
+    assert result.code == 0, result.text
+    return Quickstart(result, out, lines)

@@ -1,0 +1,155 @@
+"""Builds that fail, are refused, are cancelled or keep their machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from harness import Cli, assert_nothing_left
+
+pytestmark = pytest.mark.timeout(3000)
+
+CANARY = "canary-7f3a9c51"
+
+
+def template(name: str, steps: list[dict[str, object]], **properties: object) -> dict[str, object]:
+    return {
+        "type": "Microsoft.VirtualMachineImages/imageTemplates",
+        "apiVersion": "2025-10-01",
+        "name": name,
+        "location": "local",
+        "identity": {"type": "None"},
+        "properties": {
+            "buildTimeoutInMinutes": 40,
+            "source": {
+                "type": "PlatformImage",
+                "publisher": "Debian",
+                "offer": "debian-12",
+                "sku": "12",
+                "version": "latest",
+            },
+            "customize": steps,
+            "distribute": [{"type": "VHD", "runOutputName": f"{name}-vhd"}],
+            **properties,
+        },
+    }
+
+
+def write(path: Path, value: object) -> Path:
+    path.write_text(json.dumps(value, indent=2))
+    return path
+
+
+@pytest.mark.usefixtures("quickstart", "no_leftovers")
+def test_a_failing_customizer_is_named_and_leaves_a_bundle(cli: Cli, tmp_path: Path) -> None:
+    steps: list[dict[str, object]] = [
+        {
+            "type": "Shell",
+            "name": "Secretive",
+            "inline": [
+                'echo "token is $TOKEN"',
+                'test "$TOKEN" = ' + CANARY,
+                "ps -ef > /tmp/ps.txt; ! grep canary /tmp/ps.txt",
+            ],
+            "x-goldsmith": {"secrets": {"TOKEN": {"env": "THE_TOKEN"}}, "env": {"COLOUR": "blue"}},
+        },
+        {
+            "type": "Shell",
+            "name": "Breaks",
+            "inline": ["echo about to fail", "ls /does-not-exist", "echo never"],
+        },
+        {"type": "Shell", "name": "Never", "inline": ["echo never"]},
+    ]
+    file = write(tmp_path / "t.json", template("failing", steps))
+    out = tmp_path / "out"
+    out.mkdir()
+    result = cli(file, "--output-dir", out, "--events", tmp_path / "events.jsonl", THE_TOKEN=CANARY)
+    assert result.code == 1, result.text
+    assert "Customizer 2 of 3 'Breaks'" in result.text
+    assert "exit code 2" in result.text
+    assert "/does-not-exist" in result.text
+    assert list(out.iterdir()) == []
+    run = next(p for p in sorted((cli.home / "runs").iterdir(), reverse=True))
+    bundle = run / "failure"
+    assert str(bundle) in result.text
+    assert any(p.suffix == ".png" and p.stat().st_size > 100 for p in bundle.iterdir())
+    assert any("serial" in p.name and p.stat().st_size > 1000 for p in bundle.iterdir())
+    # The canary reached the script and nothing else.
+    assert "token is ****" in (tmp_path / "events.jsonl").read_text()
+    assert CANARY not in result.text
+    holders = subprocess.run(
+        ["grep", "-rl", CANARY, cli.home, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert holders.stdout == ""
+
+
+@pytest.mark.usefixtures("quickstart", "no_leftovers")
+def test_second_build_is_refused_then_the_first_is_cancelled(cli: Cli, tmp_path: Path) -> None:
+    steps: list[dict[str, object]] = [
+        {"type": "Shell", "name": "Long", "inline": ["echo started", "sleep 900"]}
+    ]
+    file = write(tmp_path / "t.json", template("longrunning", steps))
+    events = tmp_path / "events.jsonl"
+    first = cli.start(file, "--events", events)
+    try:
+        wait_for(lambda: events.exists() and '"started"' in events.read_text(), 600, first)
+        second = cli(file, timeout=120)
+        assert second.code == 2, second.text
+        assert "in use" in second.text
+        cancelled = cli("runs", "cancel", "latest-running", timeout=120)
+        if cancelled.code != 0:
+            run_id = json.loads(events.read_text().splitlines()[0])["run_id"]
+            cancelled = cli("runs", "cancel", run_id, timeout=120)
+        assert cancelled.code == 0, cancelled.text
+        assert first.wait(timeout=120) == 130
+    finally:
+        if first.poll() is None:
+            os.killpg(first.pid, signal.SIGKILL)
+    last = json.loads(events.read_text().splitlines()[-1])
+    assert last["state"] == "Canceled"
+
+
+@pytest.mark.usefixtures("quickstart")
+def test_ctrl_c_while_booting_and_sigkill_leave_nothing(cli: Cli, tmp_path: Path, home: Path) -> None:
+    steps: list[dict[str, object]] = [{"type": "Shell", "name": "Never", "inline": ["echo never"]}]
+    file = write(tmp_path / "t.json", template("interrupted", steps))
+    for signum, expected in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        events = tmp_path / f"events-{signum}.jsonl"
+        build = cli.start(file, "--events", events)
+        wait_for(lambda e=events: e.exists() and "Booting" in e.read_text(), 300, build)
+        time.sleep(3)
+        os.kill(build.pid, signum)
+        assert build.wait(timeout=90) == expected
+    # SIGKILL cannot clean up; QEMU died with its parent, gc takes the rest.
+    time.sleep(1)
+    collected = cli("gc", timeout=120)
+    assert collected.code == 0, collected.text
+    assert_nothing_left(home)
+    states = json.dumps(cli("runs", "list", "--json").json())
+    assert '"Running"' not in states
+
+
+@pytest.mark.usefixtures("quickstart", "no_leftovers")
+def test_a_script_that_restarts_is_told_apart(cli: Cli, tmp_path: Path) -> None:
+    steps: list[dict[str, object]] = [
+        {"type": "Shell", "name": "Reboots", "inline": ["sudo systemctl reboot --force", "sleep 300"]}
+    ]
+    file = write(tmp_path / "t.json", template("reboots", steps))
+    result = cli(file)
+    assert result.code == 1, result.text
+    assert "restarted" in result.text
+    assert "x-LinuxRestart" in result.text
+
+
+def wait_for(condition: object, seconds: float, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        if process.poll() is not None:
+            raise AssertionError(f"ended early: {process.stdout.read() if process.stdout else ''}")
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.3)
