@@ -1,0 +1,144 @@
+"""The database under the registry: one SQLite file that several processes may use at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
+
+from builder.errors import EnvironmentProblem
+from builder.registry.schema import Base, MetaRow
+
+FORMAT = 1
+_BUSY_SECONDS = 30
+_IMMEDIATE = "goldsmith_immediate"
+# Shared memory of the write-ahead log does not work across machines (sqlite.org/wal.html, section 8).
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "virtiofs",
+    "vboxsf",
+}
+
+
+class RegistryError(EnvironmentProblem):
+    """The registry cannot be read or written."""
+
+    code = "Registry"
+
+
+class Database:
+    """Opens (and the first time makes) the registry. Raises RegistryError when that cannot be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RegistryError(
+                f"The folder {path.parent} cannot be made: {error.strerror}.", hint="Set GOLDSMITH_HOME."
+            ) from error
+        self._engine = _engine(path)
+        with self._translated():
+            self._prepare()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that only reads: one consistent view."""
+        with self._translated(), Session(self._engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that holds the write lock from its start, so what it read is still true when it
+        writes. Commits at the end, rolls back on any error.
+        """
+        engine = self._engine.execution_options(**{_IMMEDIATE: True})
+        with self._translated(), Session(engine) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def _prepare(self) -> None:
+        with self.read() as session:
+            known = inspect(session.connection()).has_table("meta")
+            row = session.get(MetaRow, "format") if known else None
+        if row is None:
+            with self.write() as session:
+                Base.metadata.create_all(session.connection())
+                if session.get(MetaRow, "format") is None:
+                    session.add(MetaRow(key="format", value=str(FORMAT)))
+            return
+        if int(row.value) > FORMAT:
+            raise RegistryError(
+                f"The registry {self.path} was written by a newer Goldsmith "
+                f"(format {row.value}, this one knows {FORMAT}).",
+                hint="Update Goldsmith, or use another home (GOLDSMITH_HOME).",
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            raise RegistryError(
+                f"The registry {self.path} cannot be used: {error.orig}.",
+                hint="Is the file writable and the disk not full? Another process may hold it for long; "
+                "a damaged file can be moved away, images on disk stay.",
+            ) from error
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+    journal = "DELETE" if on_network(path) else "WAL"
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a DBAPI connection
+        # The driver's own transactions begin too late and never IMMEDIATE; ours begin below.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA journal_mode={journal}")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:  # noqa: ANN401 - sqlalchemy.Connection
+        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def on_network(path: Path, mounts: str | None = None) -> bool:
+    """Whether `path` lies on a network file system, by the mount table (proc_pid_mountinfo(5))."""
+    try:
+        table = mounts if mounts is not None else Path("/proc/self/mountinfo").read_text()
+    except OSError:
+        return False
+    kind, longest = "", -1
+    target = path.absolute()
+    for line in table.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split(" ")
+        if len(fields) < 5 or not right:
+            continue
+        point = Path(fields[4].replace("\\040", " "))
+        if target.is_relative_to(point) and len(str(point)) >= longest:
+            kind, longest = right.split(" ")[0], len(str(point))
+    return kind in _NETWORK or kind.startswith("fuse.")

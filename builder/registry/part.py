@@ -1,0 +1,53 @@
+"""What the parts of the registry stand on: the database, the home, and paths that survive a move."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from builder.errors import NotFoundError
+from builder.registry.database import Database
+from builder.settings import Home
+from templates.arm_id import ResourceId
+
+
+class Part:
+    """Base of the registry's parts."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._db = Database(home.registry)
+
+    def close(self) -> None:
+        """Let go of the file; a later call opens it again."""
+        self._db.close()
+
+    def _stored(self, path: Path) -> str:
+        """A path inside the home relative to it, so that the home can be moved."""
+        absolute = path.absolute()
+        root = self.home.root
+        return str(absolute.relative_to(root) if absolute.is_relative_to(root) else absolute)
+
+    def _loaded(self, text: str) -> Path:
+        return self.home.root / text
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def arm_key(arm_id: str) -> str:
+    """What ids are compared by. Raises ResourceIdError when it is none."""
+    return ResourceId.parse(arm_id).key
+
+
+def not_found(resource: ResourceId, hint: str | None = None) -> NotFoundError:
+    """Azure's words for a resource that is not there."""
+    names = "/".join(resource.names)
+    return NotFoundError(
+        f"The Resource '{resource.type}/{names}' under resource group '{resource.resource_group}' "
+        "was not found.",
+        details=(str(resource),),
+        hint=hint,
+    )

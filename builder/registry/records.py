@@ -1,0 +1,192 @@
+"""What the registry hands out: frozen facts, detached from the database. Sizes in bytes, times in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from builder.sources.base import Generation, OsType
+
+OsState = Literal["Generalized", "Specialized"]
+VersionState = Literal["Creating", "Succeeded", "Deleting"]
+RunState = Literal["Running", "Succeeded", "PartiallySucceeded", "Failed", "Canceled"]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRecord:
+    """A gallery."""
+
+    id: str
+    name: str
+    resource_group: str
+    location: str
+    description: str
+    tags: Mapping[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRecord:
+    """An image definition."""
+
+    id: str
+    name: str
+    gallery_id: str
+    gallery_name: str
+    location: str
+    os_type: OsType
+    os_state: OsState
+    generation: Generation
+    architecture: str
+    publisher: str
+    offer: str
+    sku: str
+    features: tuple[Mapping[str, Any], ...]
+    description: str
+    end_of_life: str | None
+    plan: Mapping[str, str] | None
+    tags: Mapping[str, str]
+    created_at: datetime
+
+    @property
+    def label(self) -> str:
+        """How a person names it: gallery/definition."""
+        return f"{self.gallery_name}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRecord:
+    """The copy of a version in one region. `count` is what the template asked for; here one file
+    serves them all. `exclude_from_latest` overrides the version's flag when it is not None.
+    """
+
+    region: str
+    count: int
+    storage_account_type: str
+    path: Path
+    size_on_disk: int
+    exclude_from_latest: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """An image version. `state` Creating: a build holds the number and has not delivered yet."""
+
+    id: str
+    version: str
+    definition_id: str
+    location: str
+    state: VersionState
+    exclude_from_latest: bool
+    replication_mode: Literal["Full", "Shallow"]
+    os_type: OsType
+    os_state: OsState
+    generation: Generation
+    size: int
+    digest: str
+    source: str
+    template: str
+    run_id: str
+    tags: Mapping[str, str]
+    created_at: datetime
+    published_at: datetime | None
+    replicas: tuple[ReplicaRecord, ...]
+
+    def replica(self, region: str | None = None) -> ReplicaRecord | None:
+        """The copy in `region`; without a region the one in the version's own location, else any."""
+        wanted = region_key(region or self.location)
+        for replica in self.replicas:
+            if region_key(replica.region) == wanted:
+                return replica
+        return self.replicas[0] if region is None and self.replicas else None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """A managed image."""
+
+    id: str
+    name: str
+    resource_group: str
+    location: str
+    os_type: OsType
+    generation: Generation
+    path: Path
+    size: int
+    size_on_disk: int
+    digest: str
+    source: str
+    template: str
+    run_id: str
+    tags: Mapping[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """One run output of a run."""
+
+    name: str
+    type: str
+    path: Path
+    artifact_id: str = ""
+    version: str = ""
+    size: int = 0
+    size_on_disk: int = 0
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    """How long a stage took and how it ended."""
+
+    stage: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run. `owner` names the process that executes it (see registry/owner.py); `sub_state` is
+    AIB's: Queued, Building, Customizing, Optimizing, Validating, Distributing.
+    """
+
+    id: str
+    template: str
+    workspace: str
+    log_dir: Path
+    state: RunState
+    sub_state: str
+    message: str
+    owner: str
+    pid: int
+    source: str
+    started_at: datetime
+    finished_at: datetime | None
+    stages: tuple[StageTiming, ...]
+    outputs: tuple[OutputRecord, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """What `reclaim` took back from dead processes."""
+
+    runs: tuple[str, ...]
+    versions: tuple[str, ...]
+
+
+def region_key(name: str) -> str:
+    """The form regions are compared in: 'West US 2' and 'westus2' are the same place.
+
+    >>> region_key("West US 2")
+    'westus2'
+    """
+    return name.replace(" ", "").lower()

@@ -1,0 +1,19 @@
+"""The registry as a whole. Importing it costs SQLAlchemy; `Services.registry` does so on first use."""
+
+from __future__ import annotations
+
+from builder.registry.database import RegistryError
+from builder.registry.galleries import Galleries
+from builder.registry.images import Images
+from builder.registry.runs import Runs
+from builder.registry.versions import Delivery, Versions
+
+__all__ = ["Delivery", "Registry", "RegistryError"]
+
+
+class Registry(Galleries, Versions, Images, Runs):
+    """`Registry(home)`: everything that was built and where it is.
+
+    Every method is one transaction and hands out frozen records; several processes may use it at
+    once. Raises RegistryError when the file cannot be used or a newer Goldsmith wrote it.
+    """

@@ -1,0 +1,328 @@
+"""Image versions: numbered once, made in full or not at all, found by number or as `latest`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from sqlalchemy import Select, and_, func, select
+from sqlalchemy.orm import Session
+
+from builder.errors import ConflictError, NotFoundError
+from builder.registry import rules
+from builder.registry.galleries import DECLARE_HINT
+from builder.registry.owner import current_owner, is_alive
+from builder.registry.part import Part, arm_key, not_found, now
+from builder.registry.records import ReplicaRecord, VersionRecord, region_key
+from builder.registry.schema import DefinitionRow, ReplicaRow, VersionRow
+from templates.arm_id import GalleryImageId, ResourceId, parse_gallery_image, parse_image_version
+
+CREATING, SUCCEEDED = "Creating", "Succeeded"
+_NEWEST_FIRST = (VersionRow.major.desc(), VersionRow.minor.desc(), VersionRow.patch.desc())
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What `complete_version` records of a delivered version. Sizes in bytes."""
+
+    replicas: Sequence[ReplicaRecord]
+    size: int
+    digest: str = ""
+    source: str = ""
+    template: str = ""
+    exclude_from_latest: bool = False
+    replication_mode: Literal["Full", "Shallow"] = "Full"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Versions(Part):
+    """The registry's part for image versions."""
+
+    def check_version_free(self, definition_id: str, name: str) -> None:
+        """Raises ConflictError when that version exists or a living build is making it."""
+        with self._db.read() as session:
+            definition = _definition(session, parse_gallery_image(definition_id))
+            self._refuse_taken(session, definition, rules.parse_version(name))
+
+    def reserve_version(
+        self,
+        definition_id: str,
+        name: str | None = None,
+        versioning: rules.Versioning | None = None,
+        run_id: str = "",
+        source_version: str | None = None,
+    ) -> VersionRecord:
+        """Take a number: `name`, or the next one by `versioning` (see `rules.next_version`).
+
+        The version stands in state Creating and belongs to this process until `complete_version`
+        or `abandon_version`; a reservation whose process died is taken over. Atomic across processes.
+        Raises NotFoundError, ConflictError, BadNameError, PreflightError.
+        """
+        with self._db.write() as session:
+            definition = _definition(session, parse_gallery_image(definition_id))
+            if name is not None:
+                number = rules.parse_version(name)
+                stale = self._refuse_taken(session, definition, number)
+                if stale is not None:
+                    session.delete(stale)
+                    session.flush()
+            else:
+                number = rules.next_version(_numbers(session, definition), versioning, source_version)
+            row = _new_row(definition, number, run_id)
+            session.add(row)
+            session.flush()
+            return self._version(row)
+
+    def complete_version(self, version_id: str, delivery: Delivery) -> VersionRecord:
+        """Publish a reserved version. Its files must be on disk already."""
+        with self._db.write() as session:
+            row = _require(session, version_id)
+            if row.state != CREATING or row.owner != current_owner():
+                raise ConflictError(
+                    f"The version {row.id} is not reserved by this build (state {row.state})."
+                )
+            row.state = SUCCEEDED
+            row.published_at = now()
+            row.size, row.digest = delivery.size, delivery.digest
+            row.source, row.template = delivery.source, delivery.template
+            row.exclude_from_latest = delivery.exclude_from_latest
+            row.replication_mode = delivery.replication_mode
+            row.tags = dict(delivery.tags)
+            row.replicas = [self._replica_row(replica) for replica in delivery.replicas]
+            session.flush()
+            return self._version(row)
+
+    def abandon_version(self, version_id: str) -> bool:
+        """Give a reservation of this process back; whether there was one. A published version stays."""
+        with self._db.write() as session:
+            row = session.get(VersionRow, arm_key(version_id))
+            mine = row is not None and row.state == CREATING and row.owner == current_owner()
+            if mine:
+                session.delete(row)
+            return mine
+
+    def find_version(self, arm_id: str, region: str | None = None) -> VersionRecord:
+        """The version with that id; `latest` is the highest Major, Minor, Patch that is not excluded
+        and, when a `region` asks, has a copy there (a region's own exclusion beats the version's).
+
+        Raises NotFoundError with Azure's messages, ConflictError when it is still being made.
+        """
+        image = parse_image_version(arm_id)
+        with self._db.read() as session:
+            definition = _definition(session, image)
+            if image.is_latest:
+                return self._version(_latest(session, definition, region))
+            row = _by_number(session, definition.key, rules.parse_version(image.version or ""))
+            if row is None:
+                raise not_found(
+                    image.definition.child("versions", image.version or ""),
+                    f"See 'build gallery version list {definition.gallery.name}/{definition.name}'.",
+                )
+            if row.state != SUCCEEDED:
+                raise ConflictError(f"The version {row.id} is still being made (state {row.state}).")
+            if region is not None and region_key(region) not in {r.region_key for r in row.replicas}:
+                raise _not_in_region(row.id, region)
+            return self._version(row)
+
+    def list_versions(self, definition_id: str | None = None) -> list[VersionRecord]:
+        """The versions of a definition (or of all), the newest number first."""
+        query = select(VersionRow).order_by(VersionRow.definition_key, *_NEWEST_FIRST)
+        if definition_id is not None:
+            query = query.where(VersionRow.definition_key == arm_key(definition_id))
+        with self._db.read() as session:
+            return [self._version(row) for row in session.scalars(query)]
+
+    def delete_version(self, arm_id: str) -> VersionRecord:
+        """Forget a version and remove its files. Raises NotFoundError, ConflictError while it is made."""
+        image = parse_image_version(arm_id)
+        with self._db.write() as session:
+            definition = _definition(session, image)
+            row = _by_number(session, definition.key, rules.parse_version(image.version or ""))
+            if row is None:
+                raise not_found(image.definition.child("versions", image.version or ""))
+            if row.state == CREATING and is_alive(row.owner):
+                raise ConflictError(f"The version {row.id} is being made by a running build ({row.run_id}).")
+            record = self._version(row)
+            session.delete(row)
+        # Row first: a crash in between leaves an orphan for gc, never a version without its file.
+        for replica in record.replicas:
+            remove_file(replica.path, self.home.regions)
+        return record
+
+    def _refuse_taken(
+        self, session: Session, definition: DefinitionRow, number: rules.Number
+    ) -> VersionRow | None:
+        """The stale reservation in the way, if any; raises ConflictError for a living one or a version."""
+        row = _by_number(session, definition.key, number)
+        if row is None:
+            return None
+        label = f"{rules.format_version(number)} of {definition.gallery.name}/{definition.name}"
+        if row.state == CREATING:
+            if not is_alive(row.owner):
+                return row
+            raise ConflictError(
+                f"Version {label} is being made by another build ({row.run_id or row.owner}).",
+                hint="Wait for it, or leave /versions/... out of galleryImageId to get the next number.",
+            )
+        raise ConflictError(
+            f"Version {label} already exists.",
+            details=(
+                row.id,
+                "Changing property 'galleryImageVersion.properties.storageProfile.osDiskImage.source.id' "
+                "is not allowed",
+            ),
+            hint="Versions never change: name another one, or leave /versions/... out of galleryImageId.",
+        )
+
+    def _replica_row(self, replica: ReplicaRecord) -> ReplicaRow:
+        return ReplicaRow(
+            region=replica.region,
+            region_key=region_key(replica.region),
+            count=replica.count,
+            storage_account_type=replica.storage_account_type,
+            path=self._stored(replica.path),
+            size_on_disk=replica.size_on_disk,
+            exclude_from_latest=replica.exclude_from_latest,
+        )
+
+    def _version(self, row: VersionRow) -> VersionRecord:
+        return VersionRecord(
+            id=row.id,
+            version=rules.format_version((row.major, row.minor, row.patch)),
+            definition_id=row.definition.id,
+            location=row.definition.location,
+            state=cast("Any", row.state),
+            exclude_from_latest=row.exclude_from_latest,
+            replication_mode=cast("Any", row.replication_mode),
+            os_type=cast("Any", row.definition.os_type),
+            os_state=cast("Any", row.definition.os_state),
+            generation=cast("Any", row.definition.generation),
+            size=row.size,
+            digest=row.digest,
+            source=row.source,
+            template=row.template,
+            run_id=row.run_id,
+            tags=dict(row.tags),
+            created_at=row.created_at,
+            published_at=row.published_at,
+            replicas=tuple(self._replica(replica) for replica in row.replicas),
+        )
+
+    def _replica(self, row: ReplicaRow) -> ReplicaRecord:
+        return ReplicaRecord(
+            region=row.region,
+            count=row.count,
+            storage_account_type=row.storage_account_type,
+            path=self._loaded(row.path),
+            size_on_disk=row.size_on_disk,
+            exclude_from_latest=row.exclude_from_latest,
+        )
+
+
+def remove_file(path: Path, root: Path) -> None:
+    """Remove `path` and the folders it leaves empty, up to `root` exclusively."""
+    path.unlink(missing_ok=True)
+    for parent in path.parents:
+        if parent == root or not parent.is_relative_to(root):
+            return
+        with contextlib.suppress(OSError):
+            parent.rmdir()
+            continue
+        return
+
+
+def _definition(session: Session, image: GalleryImageId) -> DefinitionRow:
+    row = session.get(DefinitionRow, image.definition.key)
+    if row is None:
+        raise not_found(image.definition, DECLARE_HINT)
+    return row
+
+
+def _require(session: Session, version_id: str) -> VersionRow:
+    resource = ResourceId.parse(version_id)
+    row = session.get(VersionRow, resource.key)
+    if row is None:
+        raise not_found(resource)
+    return row
+
+
+def _by_number(session: Session, definition_key: str, number: rules.Number) -> VersionRow | None:
+    major, minor, patch = number
+    query = select(VersionRow).where(
+        VersionRow.definition_key == definition_key,
+        VersionRow.major == major,
+        VersionRow.minor == minor,
+        VersionRow.patch == patch,
+    )
+    return session.scalars(query).first()
+
+
+def _numbers(session: Session, definition: DefinitionRow) -> list[rules.Number]:
+    query = select(VersionRow.major, VersionRow.minor, VersionRow.patch)
+    rows = session.execute(query.where(VersionRow.definition_key == definition.key))
+    return [(major, minor, patch) for major, minor, patch in rows]
+
+
+def _new_row(definition: DefinitionRow, number: rules.Number, run_id: str) -> VersionRow:
+    resource = ResourceId.parse(definition.id).child("versions", rules.format_version(number))
+    major, minor, patch = number
+    return VersionRow(
+        key=resource.key,
+        id=str(resource),
+        definition=definition,
+        major=major,
+        minor=minor,
+        patch=patch,
+        state=CREATING,
+        owner=current_owner(),
+        run_id=run_id,
+        exclude_from_latest=False,
+        replication_mode="Full",
+        size=0,
+        digest="",
+        source="",
+        template="",
+        tags={},
+        created_at=now(),
+    )
+
+
+def _latest(session: Session, definition: DefinitionRow, region: str | None) -> VersionRow:
+    published = _published(definition.key)
+    if region is None:
+        found = _first(session, published.where(VersionRow.exclude_from_latest.is_(False)))
+    else:
+        on = and_(ReplicaRow.version_key == VersionRow.key, ReplicaRow.region_key == region_key(region))
+        here = published.join(ReplicaRow, on)
+        excluded = func.coalesce(ReplicaRow.exclude_from_latest, VersionRow.exclude_from_latest)
+        found = _first(session, here.where(excluded.is_(False)))
+        if found is None and _first(session, published) and not _first(session, here):
+            raise _not_in_region(definition.id, region)
+    if found is None:
+        raise NotFoundError(
+            f'There is no latest image version exists for "{definition.id}"',
+            hint="Publish a version that is not excluded from latest, or name one.",
+        )
+    return found
+
+
+def _published(definition_key: str) -> Select[VersionRow]:
+    query: Select[VersionRow] = select(VersionRow).where(
+        VersionRow.definition_key == definition_key, VersionRow.state == SUCCEEDED
+    )
+    return query.order_by(*_NEWEST_FIRST)
+
+
+def _first(session: Session, query: Select[VersionRow]) -> VersionRow | None:
+    found: VersionRow | None = session.scalars(query.limit(1)).first()
+    return found
+
+
+def _not_in_region(arm_id: str, region: str) -> NotFoundError:
+    return NotFoundError(
+        f"The gallery image {arm_id} is not available in {region} region. Please contact image owner to "
+        "replicate to this region, or change your requested region."
+    )
