@@ -1,0 +1,103 @@
+"""The cloud-init NoCloud seed: an ISO that gives the guest its build user and its SSH host key."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from builder.vm.access import BuildAccess
+
+VOLUME_ID = "cidata"  # how NoCloud finds its seed
+
+BUILD_MAC = "52:54:00:67:6f:6c"
+"""The build VM's network card; generalize proves that no file of the image names it."""
+
+
+def new_instance_id() -> str:
+    """A fresh instance-id: cloud-init sets a guest up once for each."""
+    return f"goldsmith-{uuid.uuid4()}"
+
+
+def meta_data(instance_id: str) -> str:
+    """NoCloud's meta-data. No local-hostname: the image keeps its own."""
+    return f"instance-id: {instance_id}\n"
+
+
+def user_data(access: BuildAccess) -> str:
+    """The cloud-config of a build VM. JSON is YAML, so nothing needs quoting rules of its own."""
+    config: dict[str, Any] = {
+        "users": [
+            {
+                "name": access.user,
+                "gecos": "Goldsmith build user",
+                "shell": "/bin/bash",
+                "lock_passwd": True,
+                "sudo": "ALL=(ALL) NOPASSWD:ALL",
+                "ssh_authorized_keys": [access.client_key.public],
+            }
+        ],
+        # Given keys are written before sshd starts and keep cloud-init from generating any: the client
+        # can require this one, and no time goes into RSA primes under emulation.
+        "ssh_deletekeys": True,
+        "ssh_keys": {
+            "ed25519_private": access.host_key.private,
+            "ed25519_public": access.host_key.public,
+        },
+        "ssh_genkeytypes": ["ed25519"],
+        "ssh": {"emit_keys_to_console": False},
+        "no_ssh_fingerprints": True,
+        "ssh_pwauth": False,
+        "disable_root": True,
+        "preserve_hostname": True,
+        "package_update": False,
+        "package_upgrade": False,
+        # Otherwise cloud-init replaces the image's own package sources by its distribution's default.
+        "apt": {"preserve_sources_list": True},
+        "growpart": {"mode": "auto", "devices": ["/"], "ignore_growroot_disabled": False},
+        "resize_rootfs": True,
+    }
+    return "#cloud-config\n" + json.dumps(config, indent=1) + "\n"
+
+
+def network_config(mac: str = BUILD_MAC) -> str:
+    """DHCP on our card, called eth0 as on Azure whatever the image would name it."""
+    card = {"match": {"macaddress": mac}, "set-name": "eth0", "dhcp4": True}
+    return json.dumps({"version": 2, "ethernets": {"eth0": card}}, indent=1) + "\n"
+
+
+def write_seed(target: Path, access: BuildAccess, *, instance_id: str | None = None) -> Path:
+    """Write the seed ISO to `target` (mode 0600: it holds the guest's private host key)."""
+    return write_iso(
+        target,
+        {
+            "meta-data": meta_data(instance_id or new_instance_id()),
+            "user-data": user_data(access),
+            "network-config": network_config(),
+            "vendor-data": "",
+        },
+    )
+
+
+def write_iso(target: Path, contents: Mapping[str, str]) -> Path:
+    """An ISO 9660 image with Rock Ridge and Joliet names, volume id `cidata`."""
+    import pycdlib
+
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, vol_ident=VOLUME_ID, rock_ridge="1.09", joliet=3)
+    for number, (name, text) in enumerate(contents.items()):
+        data = text.encode()
+        iso.add_fp(
+            io.BytesIO(data),
+            len(data),
+            f"/FILE{number}.;1",
+            rr_name=name,
+            joliet_path=f"/{name}",
+        )
+    target.touch(mode=0o600)
+    iso.write(str(target))
+    iso.close()
+    return target

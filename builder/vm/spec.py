@@ -1,0 +1,145 @@
+"""What a virtual machine is made of, and the QEMU command line that says so."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.disk.graph import BlockGraph
+from builder.sources.base import Generation, OsType
+from builder.vm.accelerator import Accelerator
+from builder.vm.firmware import Firmware
+from builder.vm.seed import BUILD_MAC
+
+DISK_NODE = "disk"
+NETDEV = "net0"
+_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """One machine. `directory` holds its private files (UEFI variables, QEMU's messages).
+
+    `network` False keeps the guest from reaching anything but the forwarded SSH port.
+    `second_serial_log` is the guest's ttyS1: the detached deprovision reports there.
+    """
+
+    cpus: int
+    memory_mib: int
+    generation: Generation
+    disk: BlockGraph
+    directory: Path
+    serial_log: Path
+    accelerator: Accelerator
+    seed: Path | None = None
+    second_serial_log: Path | None = None
+    network: bool = True
+    os_type: OsType = "Linux"
+    name: str = "goldsmith"
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    mac: str = BUILD_MAC
+
+    @property
+    def vars_file(self) -> Path:
+        """This machine's UEFI variables; part of its state."""
+        return self.directory / "uefi-vars.fd"
+
+    @property
+    def stderr_file(self) -> Path:
+        """What QEMU itself has to say."""
+        return self.directory / "qemu.stderr"
+
+
+def machine_argv(spec: MachineSpec, *, qemu: str, firmware: Firmware | None, qmp_fd: int) -> list[str]:
+    """The QEMU command line of `spec`; pure. `qmp_fd` is inherited and already connected.
+
+    q35 for both generations: one machine type, and the firmware alone makes the difference.
+    """
+    machine = "q35,vmport=off"
+    if firmware is not None:
+        machine += ",pflash0=uefi-code,pflash1=uefi-vars"
+    return [
+        qemu,
+        *("-name", f"guest={_escape(spec.name)}", "-uuid", spec.uuid),
+        *("-no-user-config", "-nodefaults", "-sandbox", _SANDBOX),
+        *("-machine", machine, *spec.accelerator.argv, "-cpu", spec.accelerator.cpu_model),
+        *("-smp", str(spec.cpus), "-m", str(spec.memory_mib)),
+        # "strict": a disk that does not boot is an error to see, not a reason to try the network.
+        *("-boot", "strict=on", "-rtc", "base=utc", "-display", "none", "-vga", "std"),
+        *_monitor(qmp_fd),
+        *_firmware(spec, firmware),
+        *_disks(spec),
+        *_network(spec),
+        *_serial(spec),
+        *_extras(spec),
+    ]
+
+
+def _monitor(qmp_fd: int) -> list[str]:
+    return ["-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"]
+
+
+def _firmware(spec: MachineSpec, firmware: Firmware | None) -> Iterable[str]:
+    if firmware is None:
+        return
+    for name, path, form, read_only in (
+        ("uefi-code", firmware.code, firmware.code_format, True),
+        ("uefi-vars", spec.vars_file, firmware.vars_format, False),
+    ):
+        file = {"driver": "file", "filename": str(path), "read-only": read_only}
+        node = {"node-name": name, "driver": form, "read-only": read_only, "file": file}
+        yield from ("-blockdev", _json(node))
+
+
+def _disks(spec: MachineSpec) -> Iterable[str]:
+    for node in spec.disk.blockdev(DISK_NODE):
+        yield from ("-blockdev", _json(node))
+    # A Windows image from Azure has no virtio drivers; AHCI it always has.
+    linux = spec.os_type == "Linux"
+    driver = "virtio-blk-pci" if linux else "ide-hd"
+    yield from ("-device", f"{driver},drive={DISK_NODE},id=disk0,bootindex=1")
+    if spec.seed is not None:
+        file = {"driver": "file", "filename": str(spec.seed), "read-only": True}
+        node = {"node-name": "seed", "driver": "raw", "read-only": True, "file": file}
+        yield from ("-blockdev", _json(node))
+        driver = "virtio-blk-pci" if linux else "ide-cd"
+        yield from ("-device", f"{driver},drive=seed,id=seed0")
+
+
+def _network(spec: MachineSpec) -> list[str]:
+    # Port 0: the kernel picks a free one while binding, which no other process can take in between.
+    restrict = "off" if spec.network else "on"
+    card = "virtio-net-pci" if spec.os_type == "Linux" else "e1000e"
+    return [
+        *("-netdev", f"user,id={NETDEV},restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22"),
+        # An empty romfile: no network boot ROM to run through first.
+        *("-device", f"{card},netdev={NETDEV},id=nic0,mac={spec.mac},romfile="),
+    ]
+
+
+def _serial(spec: MachineSpec) -> Iterable[str]:
+    for number, path in enumerate((spec.serial_log, spec.second_serial_log)):
+        if path is not None:
+            yield from ("-chardev", f"file,id=serial{number},path={_escape(str(path))},append=on")
+            yield from ("-serial", f"chardev:serial{number}")
+
+
+def _extras(spec: MachineSpec) -> list[str]:
+    if spec.os_type != "Linux":
+        return []
+    return [
+        *("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng,id=rng0"),
+        # A panicking guest stays on the screen, where the failure bundle's screenshot sees it.
+        *("-device", "pvpanic", "-action", "panic=pause"),
+    ]
+
+
+def _escape(text: str) -> str:
+    return text.replace(",", ",,")
+
+
+def _json(node: dict[str, object]) -> str:
+    return json.dumps(node, separators=(",", ":"))
