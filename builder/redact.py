@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 import urllib.parse
 
 MASK = "****"
 _MIN_LENGTH = 3
+# Programs wrap base64 at 76 (coreutils, MIME) or 64 columns (PEM, openssl).
+_BASE64_COLUMNS = (76, 64)
+_MIN_BASE64 = 8
+# What a shell does not need to quote; bash's printf %q puts a backslash before the rest.
+_UNSAFE = re.compile(r"([^A-Za-z0-9_@%+=:,./-])")
 
 
 class Redactor:
@@ -26,45 +32,95 @@ class Redactor:
         if len(secret.strip()) < _MIN_LENGTH:
             raise ValueError(f"a secret needs at least {_MIN_LENGTH} characters")
         forms = set(_forms(secret))
-        for line in secret.splitlines():
-            if len(line.strip()) >= _MIN_LENGTH:
-                forms.update(_forms(line))
-        # Longest first: a secret that contains another must not leave its rest behind.
+        for part in (secret.strip(), *secret.splitlines()):
+            for text in {part, part.strip()}:
+                if len(text.strip()) >= _MIN_LENGTH:
+                    forms.update(_forms(text))
         self._needles = sorted({*self._needles, *forms}, key=len, reverse=True)
 
     def scrub(self, text: str) -> str:
         """`text` without any secret."""
-        for needle in self._needles:
-            if needle in text:
-                text = text.replace(needle, MASK)
-        return text
+        found = [needle for needle in self._needles if needle in text]
+        if not found:
+            return text
+        # Spans are joined before anything is replaced: where two secrets overlap, replacing one
+        # first would leave the rest of the other.
+        clean, end = [], 0
+        for first, last in _spans(text, found):
+            clean += [text[end:first], MASK]
+            end = last
+        return "".join([*clean, text[end:]])
 
     def scrub_bytes(self, data: bytes) -> bytes:
         """Like `scrub`, for bytes that may not be text."""
-        for needle in self._needles:
-            data = data.replace(needle.encode(), MASK.encode())
-        return data
+        # surrogateescape brings every byte back as it was.
+        text = data.decode("utf-8", "surrogateescape")
+        return self.scrub(text).encode("utf-8", "surrogateescape")
+
+
+def _spans(text: str, needles: list[str]) -> list[tuple[int, int]]:
+    """Where the needles are, overlapping places joined, in order."""
+    places: list[tuple[int, int]] = []
+    for needle in needles:
+        at = text.find(needle)
+        while at >= 0:
+            places.append((at, at + len(needle)))
+            at = text.find(needle, at + 1)
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(places):
+        if joined and first < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return joined
 
 
 def _forms(secret: str) -> list[str]:
-    raw = secret.encode()
+    quoted = urllib.parse.quote(secret, safe="")
+    as_json = [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
     forms = [
         secret,
         shlex.quote(secret),
-        urllib.parse.quote(secret, safe=""),
-        urllib.parse.quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
         secret.replace("'", "'\"'\"'"),
-        secret.replace("'", "''"),
+        secret.replace("'", "'\\''"),  # bash's set -x
+        secret.replace("'", "''"),  # PowerShell, SQL, YAML
+        re.sub(r"([\\\"$`])", r"\\\1", secret),  # in double quotes
+        _UNSAFE.sub(r"\\\1", secret),  # printf %q
+        repr(secret)[1:-1],
+        quoted,
+        urllib.parse.quote(secret),
+        urllib.parse.quote_plus(secret),
+        re.sub(r"%[0-9A-F]{2}", lambda hexes: hexes.group().lower(), quoted),
+        *as_json,
+        *(json.dumps(form)[1:-1] for form in as_json),  # JSON inside JSON
     ]
-    # Base64 of text around the secret: three alignments, trimmed to the characters it alone decides.
-    for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
-        start = (offset * 8 + 5) // 6
-        end = ((offset + len(raw)) * 8) // 6
-        if end - start >= 8:
-            forms.append(encoded[start:end])
-    utf16 = base64.b64encode(secret.encode("utf-16-le")).decode().rstrip("=")
-    forms.append(utf16)
+    raw = secret.encode("utf-8", "surrogateescape")
+    wide = secret.encode("utf-16-le", "surrogatepass")  # PowerShell's -EncodedCommand
+    if len(raw) >= _MIN_BASE64 // 2:
+        forms += [raw.hex(), raw.hex().upper()]
+    for data in (raw, wide):
+        forms += _base64_forms(data)
     return [form for form in forms if len(form.strip()) >= _MIN_LENGTH]
+
+
+def _base64_forms(data: bytes) -> list[str]:
+    """Base64 of text around `data`: three alignments, trimmed to the characters it alone decides;
+    and `data` by itself, also wrapped into lines.
+    """
+    forms = []
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
+        start = (offset * 8 + 5) // 6
+        end = ((offset + len(data)) * 8) // 6
+        if end - start >= _MIN_BASE64:
+            forms.append(encoded[start:end])
+    whole = base64.b64encode(data).decode()
+    if len(whole.rstrip("=")) >= _MIN_BASE64 // 2:
+        forms += [whole, whole.rstrip("=")]
+    for columns in _BASE64_COLUMNS:
+        lines = [whole[at : at + columns] for at in range(0, len(whole), columns)]
+        forms += [line for line in lines if len(line) >= _MIN_BASE64]
+    return [*forms, *(form.translate(_URL_SAFE) for form in forms)]
+
+
+_URL_SAFE = str.maketrans("+/", "-_")

@@ -1,0 +1,216 @@
+"""`build runs`: look at builds, follow their logs, stop them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from builder.cli.output import human_seconds, human_size, print_json, print_table
+from builder.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from builder.run_record import RunRecord
+    from builder.runs import RunDirectory
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Look at builds. RUN is an id, the beginning of one, or 'latest'.",
+)
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or 'latest'.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_FOLLOW_SECONDS = 0.3
+
+
+@app.command("list")
+def list_(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 20,
+    json: Json = False,
+) -> None:
+    """List the builds of this machine, the newest first."""
+    from builder.runs import list_runs
+    from builder.settings import Home
+
+    records = list_runs(Home())[:limit]
+    if json:
+        print_json(records)
+    elif not records:
+        typer.echo("There are no runs yet. Start one: build TEMPLATE")
+    else:
+        rows = [
+            (
+                r.run_id,
+                r.template.name,
+                _state(r),
+                human_seconds(r.seconds),
+                r.message.splitlines()[0] if r.message else "",
+            )
+            for r in records
+        ]
+        print_table(("Run", "Template", "State", "Time", "Message"), rows)
+
+
+@app.command()
+def show(run: Run = "latest", *, json: Json = False) -> None:
+    """Show one build: stages, steps, artifacts, error."""
+    directory = _find(run)
+    record = directory.load()
+    if json:
+        print_json(record)
+        return
+    facts = [
+        ("Run", record.run_id),
+        ("State", _state(record)),
+        ("Template", f"{record.template.name} ({record.template.file})"),
+        ("Source", " ".join(filter(None, (record.source.description, record.source.exact_version)))),
+        ("Started", f"{record.start_time:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Took", human_seconds(record.seconds)),
+        ("Workspace", record.workspace),
+        ("Logs", str(directory.path)),
+        ("Kept", str(directory.kept) if directory.kept.is_dir() else ""),
+    ]
+    for name, value in facts:
+        if value:
+            typer.echo(f"{name + ':':<11}{value}")
+    _show_steps(record)
+    if record.run_outputs:
+        typer.echo()
+        rows = [
+            (o.name, o.type, human_size(o.size_on_disk), o.version, o.artifact_id or o.path)
+            for o in record.run_outputs
+        ]
+        print_table(("Output", "Type", "On disk", "Version", "Artifact"), rows)
+    for warning in record.warnings:
+        typer.echo(f"warning: {warning}")
+    _show_error(record)
+
+
+@app.command()
+def logs(
+    run: Run = "latest",
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the build ends.")] = False,
+    validation: Annotated[bool, typer.Option("--validation", help="The log of the validation VM.")] = False,
+    serial: Annotated[bool, typer.Option("--serial", help="The guest's serial console.")] = False,
+) -> None:
+    """Print a build's customization log (or another) to stdout."""
+    if validation and serial:
+        raise UsageError("--validation and --serial exclude each other.")
+    directory = _find(run)
+    file = directory.customization_log
+    if validation:
+        file = directory.validation_log
+    if serial:
+        file = directory.serial_log
+    if follow:
+        _follow(directory, file)
+    elif file.is_file():
+        _copy(file, 0)
+    else:
+        there = sorted(item.name for item in directory.path.glob("*.log"))
+        raise NotFoundError(
+            f"Run {directory.run_id} has no {file.name}.",
+            hint=f"It has: {', '.join(there) or 'no logs'} (in {directory.path}).",
+        )
+
+
+@app.command()
+def cancel(
+    run: Run = "latest",
+    *,
+    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for the build to end.")] = 0,
+) -> None:
+    """Ask a build to stop; it cleans up and ends as Canceled."""
+    from builder.runs import cancel as request
+
+    directory = _find(run)
+    owner = request(directory)
+    typer.echo(f"Run {directory.run_id} (pid {owner.pid}) was asked to stop.")
+    end = time.monotonic() + wait
+    while time.monotonic() < end and owner.alive():
+        time.sleep(min(_FOLLOW_SECONDS, wait))
+    if wait:
+        typer.echo(f"It is {directory.load().run_state} now.")
+
+
+@app.command()
+def report(run: Run = "latest", *, json: Json = False) -> None:
+    """Print the path of a build's HTML report."""
+    directory = _find(run)
+    if not directory.report.is_file():
+        raise NotFoundError(
+            f"Run {directory.run_id} has no report.", hint="It is written when the build has ended."
+        )
+    if json:
+        print_json({"runId": directory.run_id, "report": directory.report})
+    else:
+        typer.echo(str(directory.report))
+
+
+def _find(name: str) -> RunDirectory:
+    from builder.runs import find
+    from builder.settings import Home
+
+    return find(Home(), name)
+
+
+def _state(record: RunRecord) -> str:
+    """AIB's state, with the sub-state while it matters."""
+    if record.run_state in ("Running", "Canceling", "Failed") and record.run_sub_state:
+        return f"{record.run_state} ({record.run_sub_state})"
+    return record.run_state
+
+
+def _show_steps(record: RunRecord) -> None:
+    rows = []
+    for stage in record.stages:
+        rows.append((stage.name, "", stage.outcome or "running", human_seconds(stage.seconds), ""))
+        rows += [
+            ("", f"{s.index}. {s.name}", s.outcome or "running", human_seconds(s.seconds), s.detail)
+            for s in stage.steps
+        ]
+    if rows:
+        typer.echo()
+        print_table(("Stage", "Step", "Result", "Time", "Detail"), rows)
+
+
+def _show_error(record: RunRecord) -> None:
+    if record.error is None:
+        return
+    typer.echo(f"\nerror: {record.error.get('message', record.message)}")
+    for line in record.error.get("details") or ():
+        typer.echo(f"  {line}")
+    if record.error.get("hint"):
+        typer.echo(f"hint: {record.error['hint']}")
+
+
+def _follow(directory: RunDirectory, file: Path) -> None:
+    """Until the run ends: no limit of its own, since the run has one, and Ctrl-C ends it."""
+    offset = 0
+    while True:
+        # Asked before reading: what was written up to the end is still printed.
+        ended = directory.load().finished
+        if file.is_file():
+            offset = _copy(file, offset)
+        if ended:
+            return
+        time.sleep(_FOLLOW_SECONDS)
+
+
+def _copy(file: Path, offset: int) -> int:
+    """Print a file from `offset` on; returns where it ended."""
+    with file.open("rb") as source:
+        source.seek(offset)
+        while chunk := source.read(65536):
+            sys.stdout.buffer.write(chunk)
+            offset += len(chunk)
+    sys.stdout.flush()
+    return offset

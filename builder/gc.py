@@ -1,0 +1,258 @@
+"""Clearing away what builds left that could not do it themselves. Never touches what is alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from builder import runs
+from builder.journal import Journal, inside
+from builder.lock import FileLock
+from builder.workspace import Places, clear, read_record
+from templates.errors import GoldsmithError
+
+if TYPE_CHECKING:
+    from builder.settings import Home
+
+ItemKind = Literal["workspace", "run", "kept", "download", "temporary", "reservation"]
+
+# Younger ones may belong to a build under way: no build takes longer than 960 minutes (AIB).
+STALE_SECONDS = 16 * 3600.0
+_DAY = 24 * 3600.0
+_WORKSPACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GcItem:
+    """One thing that went, or would go. `size` is what it took on the disk, in bytes."""
+
+    kind: ItemKind
+    name: str
+    reason: str
+    size: int = 0
+    path: Path | None = None
+
+
+@dataclass(slots=True)
+class GcReport:
+    """What was removed (with `dry_run`: would be), and what could not be, with the reason."""
+
+    dry_run: bool
+    removed: list[GcItem] = field(default_factory=list)
+    left: list[GcItem] = field(default_factory=list)
+
+    @property
+    def freed(self) -> int:
+        """Bytes on the disk."""
+        return sum(item.size for item in self.removed)
+
+
+class Reclaimed(Protocol):
+    """What the registry took back."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Ids of gallery versions that were only reserved."""
+
+
+class Reclaimer(Protocol):
+    """What gc needs of the registry."""
+
+    def reclaim(self) -> Reclaimed:
+        """Drop the reservations of dead processes."""
+
+
+def collect(
+    home: Home, registry: Reclaimer | None, *, dry_run: bool = False, keep_days: float = 7.0
+) -> GcReport:
+    """Clear the home. `keep_days` is how long kept disks of failed builds stay.
+
+    `registry` None leaves the registry alone, and so does a dry run: it has no way to only look.
+    One thing that cannot go does not stop the rest.
+    """
+    report = GcReport(dry_run)
+    _workspaces(home, report)
+    _interrupted_runs(home, report)
+    _kept(home, report, keep_days * _DAY)
+    _stale(home, report)
+    if registry is not None and not dry_run:
+        for version in registry.reclaim().versions:
+            report.removed.append(GcItem("reservation", version, "reserved by a build that is gone"))
+    return report
+
+
+def _workspaces(home: Home, report: GcReport) -> None:
+    for name in sorted(_workspace_names(home)):
+        places = Places(home, name)
+        lock = FileLock(places.lock)
+        if not lock.try_acquire(by="gc"):
+            continue  # its build is alive, whatever its pid looks like from here
+        try:
+            _dead_workspace(places, report)
+        except (OSError, GoldsmithError) as error:
+            report.left.append(GcItem("workspace", name, str(error), path=places.directory))
+        finally:
+            lock.release()
+
+
+def _dead_workspace(places: Places, report: GcReport) -> None:
+    record = read_record(places.directory)
+    entries = Journal(places.journal).open_entries()
+    if record is None and not places.journal.exists():
+        return  # its build ended between our look and our lock
+    size = disk_usage(places.directory)
+    resources = sum(1 for entry in entries if not entry.token.startswith("workspace:"))
+    reason = f"run {(record or {}).get('runId', 'unknown')} is gone; {resources} resources in its journal"
+    item = GcItem("workspace", places.name, reason, size, places.directory)
+    if not report.dry_run:
+        left = clear(places, budget=_WORKSPACE_SECONDS)
+        for one in left:
+            report.left.append(GcItem("workspace", f"{places.name}: {one.entry.token}", one.note))
+        if left:
+            return
+    report.removed.append(item)
+
+
+def _workspace_names(home: Home) -> set[str]:
+    """Directories with our record, and journals whose directory may be half gone."""
+    if not home.staging.is_dir():
+        return set()
+    names = {item.name for item in home.staging.iterdir() if read_record(item) is not None}
+    known = {name.lower() for name in names}
+    journals = (home.staging / ".journals").glob("*.jsonl")
+    return names | {journal.stem for journal in journals if journal.stem not in known}
+
+
+def _interrupted_runs(home: Home, report: GcReport) -> None:
+    for run in runs.directories(home):
+        try:
+            record = run.read()
+            if record.finished or runs.is_live(record):
+                continue
+            record = run.read()  # it may have written its end just before it went
+            if record.finished:
+                continue
+            if not report.dry_run:
+                record.interrupt()
+                runs.RunDirectory(run.path, record).save()
+        except (OSError, GoldsmithError) as error:
+            report.left.append(GcItem("run", run.run_id, str(error), path=run.path))
+            continue
+        report.removed.append(GcItem("run", run.run_id, "interrupted; marked Failed", path=run.path))
+
+
+def _kept(home: Home, report: GcReport, keep_seconds: float) -> None:
+    for run in runs.directories(home):
+        if not run.kept.is_dir():
+            continue
+        age = time.time() - _kept_since(run.kept)
+        try:
+            live = runs.is_live(run.read())
+        except GoldsmithError:
+            live = False
+        if age > keep_seconds and not live:
+            reason = f"kept {age / _DAY:.1f} days ago, longer than {keep_seconds / _DAY:g}"
+            _remove(report, GcItem("kept", run.run_id, reason, disk_usage(run.kept), run.kept), home.runs)
+
+
+def _kept_since(kept: Path) -> float:
+    marker = kept / "kept.json"
+    return (marker if marker.exists() else kept).stat().st_mtime
+
+
+def _stale(home: Home, report: GcReport) -> None:
+    """Unfinished downloads and temporary directories nobody has written to for longer than a build lasts."""
+    if home.downloads.is_dir():
+        for path in sorted(home.downloads.rglob("*.part")):
+            _remove_if_stale(report, "download", path, home.downloads)
+    for root in (home.bases, home.layers, home.images, home.regions):
+        if root.is_dir():
+            for path in _temporaries(root):
+                _remove_if_stale(report, "temporary", path, root)
+
+
+def _temporaries(root: Path) -> Iterator[Path]:
+    for directory, names, files in os.walk(root):
+        for name in [*names, *files]:
+            if is_temporary(name):
+                yield Path(directory) / name
+        names[:] = [name for name in names if not is_temporary(name)]
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one that unfinished work has: `.tmp-*`, `tmp-*`, `*.tmp`, `*.part`, `*.partial`."""
+    return name.startswith((".tmp", "tmp-", ".partial")) or name.endswith((".tmp", ".part", ".partial"))
+
+
+def _remove_if_stale(report: GcReport, kind: ItemKind, path: Path, root: Path) -> None:
+    try:
+        age = time.time() - newest_change(path)
+    except FileNotFoundError:
+        return  # finished and renamed while we looked
+    if age > STALE_SECONDS:
+        size = disk_usage(path)
+        _remove(report, GcItem(kind, path.name, f"untouched for {age / 3600:.0f} hours", size, path), root)
+
+
+def _remove(report: GcReport, item: GcItem, root: Path) -> None:
+    path = item.path
+    if path is None or not inside(path, [root]):
+        return
+    if not report.dry_run:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            report.left.append(GcItem(item.kind, item.name, str(error), item.size, path))
+            return
+    report.removed.append(item)
+
+
+def newest_change(path: Path) -> float:
+    """The latest modification in a file or a tree, seconds since the epoch."""
+    newest = path.lstat().st_mtime
+    for directory, _names, files in os.walk(path):
+        for name in (".", *files):
+            try:
+                newest = max(newest, (Path(directory) / name).lstat().st_mtime)
+            except FileNotFoundError:
+                continue
+    return newest
+
+
+def disk_usage(path: Path) -> int:
+    """Bytes a file or a tree takes on the disk: holes are free, a file that is linked twice counts once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    try:
+        own = path.lstat()
+    except FileNotFoundError:
+        return 0
+    total += own.st_blocks * 512
+    for directory, names, files in os.walk(path):
+        for name in (*names, *files):
+            try:
+                stat = (Path(directory) / name).lstat()
+            except FileNotFoundError:
+                continue
+            if (stat.st_dev, stat.st_ino) not in seen:
+                seen.add((stat.st_dev, stat.st_ino))
+                total += stat.st_blocks * 512
+    return total
+
+
+def kept_record(kept: Path) -> dict[str, object]:
+    """What `Workspace.keep_to` wrote beside kept files; empty when there is nothing."""
+    try:
+        data = json.loads((kept / "kept.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
