@@ -38,9 +38,9 @@ class Machine:
 
     cpus: int = 2
     memory_mib: int = 4096
-    cpu_model: str = "max"
+    cpu_model: str = "Nehalem"
     accelerator: str = "tcg"
-    machine_type: str = "pc"
+    machine_type: str = "q35"
 
 
 @dataclass(frozen=True)
