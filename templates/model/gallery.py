@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from templates.model.base import Model
 
 class GalleryProperties(Model):
     """`properties` of a gallery."""
+
+    # Valid in Azure, without a meaning here: neither read nor reported.
+    carried_fields: ClassVar[frozenset[str]] = frozenset({"identifier", "sharingProfile", "softDeletePolicy"})
 
     description: str = ""
 
@@ -35,6 +38,11 @@ class Identifier(Model):
 
 class DefinitionProperties(Model):
     """`properties` of an image definition; what is not modelled yet stays in `model_extra`."""
+
+    # Valid in Azure, without a meaning here: neither read nor reported.
+    carried_fields: ClassVar[frozenset[str]] = frozenset(
+        {"allowUpdateImage", "recommended", "disallowed", "eula", "privacyStatementUri", "releaseNoteUri"}
+    )
 
     os_type: Literal["Linux", "Windows"]
     os_state: Literal["Generalized", "Specialized"] = "Generalized"

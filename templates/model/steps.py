@@ -83,6 +83,11 @@ class ExtensionStep(Step):
 _KNOWN_CUSTOMIZERS = ("Shell", "PowerShell", "File", "WindowsRestart", "WindowsUpdate", "x-LinuxRestart")
 
 
+def customizer_types() -> tuple[str, ...]:
+    """The type names of the built-in customizers."""
+    return _KNOWN_CUSTOMIZERS
+
+
 def _customizer_tag(value: Any) -> str | None:  # noqa: ANN401 - pydantic hands over anything
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     if kind in _KNOWN_CUSTOMIZERS:

@@ -1,0 +1,99 @@
+"""Where the checks put what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from templates.diagnostics import Diagnostic, Location, Severity
+from templates.json_reader import JsonDocument
+from templates.pointers import is_under
+
+_MASK = "****"
+
+
+class Report:
+    """Collects diagnostics of one file and knows where values could not be computed."""
+
+    def __init__(self, document: JsonDocument, *, strict: bool) -> None:
+        self.document = document
+        self.strict = strict
+        self.diagnostics: list[Diagnostic] = list(document.diagnostics)
+        self.failed: set[str] = set()
+        self.secrets: list[str] = []
+
+    def error(self, code: str, message: str, pointer: str, **where: object) -> None:
+        """Report an error at the value of `pointer`; see `add`."""
+        self.add("error", code, message, pointer, **where)  # type: ignore[arg-type]
+
+    def warn(self, code: str, message: str, pointer: str, **where: object) -> None:
+        """Report a warning; see `add`."""
+        self.add("warning", code, message, pointer, **where)  # type: ignore[arg-type]
+
+    def lenient(self, code: str, message: str, pointer: str, **where: object) -> None:
+        """Report what is only a warning unless the reading is strict; see `add`."""
+        self.add("error" if self.strict else "warning", code, message, pointer, **where)  # type: ignore[arg-type]
+
+    def add(
+        self,
+        severity: Severity,
+        code: str,
+        message: str,
+        pointer: str,
+        *,
+        hint: str | None = None,
+        key: bool = False,
+        inside: int = 0,
+    ) -> None:
+        """Report at the value of `pointer`, at its key (`key`) or `inside` characters into its text.
+
+        Follow-ups of a value that could not be computed are dropped: its own error says it all.
+        """
+        if self.is_failed(pointer):
+            return
+        document = self.document
+        where = document.locate_key(pointer) if key else document.locate(pointer, inside=inside)
+        self._put(severity, code, message, where, hint)
+
+    def fail(
+        self,
+        code: str,
+        message: str,
+        pointer: str,
+        *,
+        hint: str | None = None,
+        inside: int = 0,
+        key: bool = False,
+    ) -> None:
+        """Report that the value at `pointer` could not be computed."""
+        self.add("error", code, message, pointer, hint=hint, inside=inside, key=key)
+        self.failed.add(pointer)
+
+    def is_failed(self, pointer: str) -> bool:
+        """Whether the value at `pointer` lies in one that could not be computed."""
+        return any(is_under(pointer, failed) for failed in self.failed)
+
+    def has_failures(self, pointer: str) -> bool:
+        """Whether something at or below `pointer` could not be computed."""
+        return any(is_under(failed, pointer) for failed in self.failed)
+
+    def has_error(self, pointer: str) -> bool:
+        """Whether an error was reported at exactly `pointer`."""
+        return any(d.severity == "error" and d.location.pointer == pointer for d in self.diagnostics)
+
+    def finish(self) -> tuple[Diagnostic, ...]:
+        """Everything found, in the order of the file, once each, without secrets."""
+        unique = dict.fromkeys(self._clean(self.diagnostics))
+        return tuple(sorted(unique, key=lambda d: (d.location.line, d.location.column)))
+
+    def _put(self, severity: Severity, code: str, message: str, where: Location, hint: str | None) -> None:
+        self.diagnostics.append(Diagnostic(severity, code, message, where, hint))
+
+    def _clean(self, found: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
+        for diagnostic in found:
+            message, hint = diagnostic.message, diagnostic.hint
+            for secret in self.secrets:
+                if len(secret) > 2:
+                    message = message.replace(secret, _MASK)
+                    hint = hint.replace(secret, _MASK) if hint else hint
+            yield replace(diagnostic, message=message, hint=hint)
