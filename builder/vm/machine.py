@@ -11,14 +11,21 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from builder import process
 from builder.vm.accelerator import QEMU_PACKAGE, QEMU_PROGRAM
 from builder.vm.errors import AcceleratorError, MachineError, MachineTimeoutError
 from builder.vm.firmware import choose_firmware
 from builder.vm.qmp import QmpClient, QmpError
+from builder.vm.ready import wait_for_ssh
 from builder.vm.spec import DISK_NODE, MachineSpec, machine_argv
 from builder.vm.ssh_link import Endpoint
+
+if TYPE_CHECKING:
+    from builder.vm.ssh import SshGuest
+
+__all__ = ["Machine", "wait_for_ssh"]
 
 START_SECONDS = 60.0
 QUIT_SECONDS = 10.0
@@ -40,11 +47,16 @@ class Machine:
     def __init__(self, spec: MachineSpec) -> None:
         self.spec = spec
         self.argv: tuple[str, ...] = ()
+        self.guest: SshGuest | None = None
+        """The guest as `wait_for_ssh` last knew it, also when it failed: for the failure bundle."""
+        self.serial_offset = 0
+        """Where this run's part of the serial log begins, in bytes."""
         self._stack = ExitStack()
         self._child: subprocess.Popen[bytes] | None = None
         self._qmp: QmpClient | None = None
         self._port: int | None = None
         self._expected_end = False
+        self._expects_power_off = False
 
     def __enter__(self) -> Machine:
         try:
@@ -92,15 +104,20 @@ class Machine:
         return self._child is not None and self._child.poll() is None
 
     def check(self) -> None:
-        """Raise MachineError when QEMU ended or the guest crashed, AcceleratorError when KVM gave up."""
+        """Raise MachineError when QEMU ended or the guest crashed, AcceleratorError when KVM gave up.
+
+        After `expect_power_off` a clean end is no error.
+        """
         if not self.alive:
+            if self._expects_power_off and self._process.returncode == 0:
+                return
             raise self._ended()
         try:
             status = self.qmp.status()
         except QmpError:
             if not self.wait_ended(1.0):
                 raise
-            raise self._ended() from None
+            return self.check()
         if status == "internal-error":
             message = f"{self.spec.accelerator.name.upper()} gave up on the guest (internal error)."
             kind = AcceleratorError if self.spec.accelerator.name == "kvm" else MachineError
@@ -109,6 +126,10 @@ class Machine:
             raise MachineError("The guest's kernel panicked.", hint="See the serial log and the screenshot.")
         if status == "io-error":
             raise MachineError("The VM's disk could not be written; is the file system full?")
+
+    def expect_power_off(self) -> None:
+        """The guest is about to power itself off: its end is no longer a surprise to `check`."""
+        self._expects_power_off = True
 
     def resets(self) -> int:
         """How often the guest restarted since the machine was started."""
@@ -144,16 +165,13 @@ class Machine:
 
         Raises MachineTimeoutError when it does not, MachineError when it crashes instead.
         """
+        self.expect_power_off()
         end = time.monotonic() + timeout
         while not self.wait_ended(min(1.0, max(0.05, end - time.monotonic()))):
             if time.monotonic() >= end:
                 raise MachineTimeoutError(f"The guest did not power off within {timeout:.0f} s.")
-            if self.alive:
-                with contextlib.suppress(QmpError):  # it may end between the question and the answer
-                    self.check()
-        self._expected_end = True
-        if self._process.returncode != 0:
-            raise self._ended()
+            self.check()
+        self.check()
 
     def powerdown(self, timeout: float) -> bool:
         """Press the power button, wait, then quit QEMU, then kill it. True when the guest obeyed."""
@@ -204,6 +222,7 @@ class Machine:
         qemu = process.require(QEMU_PROGRAM, QEMU_PACKAGE)
         firmware = choose_firmware(spec.generation)
         spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.serial_offset = spec.serial_log.stat().st_size if spec.serial_log.exists() else 0
         if firmware is not None:
             firmware.private_vars(spec.vars_file)
         ours, theirs = socket.socketpair()

@@ -1,0 +1,135 @@
+"""From a started machine to a guest that can be worked in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from builder.events import EventBus, Wait
+from builder.vm.access import BuildAccess
+from builder.vm.errors import AcceleratorError, MachineError
+from builder.vm.ssh import SshGuest
+from provisioners.guest import GuestTimeoutError
+
+if TYPE_CHECKING:
+    from builder.vm.machine import Machine
+
+STALL_SECONDS = 60.0
+"""An unproven KVM under which nothing moves for so long is not working (lab-notes: it can hang silently)."""
+MOST_RESETS = 6
+CLOUD_INIT_SECONDS = 300.0
+_PROGRESS_SECONDS = 5.0
+_CHECK_SECONDS = 1.0
+
+_FATAL = {
+    b"Kernel panic - not syncing": "The guest's kernel panicked while booting.",
+    b"You are in emergency mode": "The guest stopped in emergency mode while booting.",
+    b"grub rescue>": "The guest's boot loader found no system to boot.",
+}
+# The file appears when cloud-init's last stage is over; asking cloud-init itself starts a Python
+# interpreter, which costs an emulated guest two seconds.
+_CLOUD_INIT_DONE = """
+command -v cloud-init >/dev/null 2>&1 || exit 0
+[ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ] || exit 0
+until [ -e /run/cloud-init/result.json ]; do sleep 0.3; done
+cat /run/cloud-init/result.json
+"""
+
+
+def wait_for_ssh(machine: Machine, access: BuildAccess, *, timeout: float, bus: EventBus) -> SshGuest:
+    """Wait until the guest lets us in and cloud-init is done with it; at most `timeout` seconds.
+
+    Raises GuestTimeoutError, HostKeyMismatchError, AuthenticationFailedError; MachineError at once
+    when QEMU ends, the kernel panics or the guest restarts over and over; AcceleratorError when KVM
+    gives up or makes no progress: boot again with `accelerator.condemn(...)`.
+    """
+    end = time.monotonic() + timeout
+    watch = BootWatch(machine)
+    guest = SshGuest(replace(machine.endpoint, check=watch.check), access, os_type=machine.spec.os_type)
+    machine.guest = guest
+    try:
+        with Wait(bus, "Booting the VM"):
+            guest.connect(timeout=timeout)
+        watch.connected()
+        if machine.spec.os_type == "Linux":
+            with Wait(bus, "Waiting for cloud-init"):
+                _await_cloud_init(guest, min(CLOUD_INIT_SECONDS, max(1.0, end - time.monotonic())), bus)
+    except BaseException:
+        guest.disconnect()
+        raise
+    return guest
+
+
+class BootWatch:
+    """Sees during a boot what the machine alone does not call wrong."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._booting = True
+        self._checked = 0.0
+        self._offset = machine.serial_offset
+        self._seen: tuple[int, ...] = ()
+        self._moved = self._asked = time.monotonic()
+
+    def connected(self) -> None:
+        """The guest let us in: from now on only the machine itself is watched."""
+        self._booting = False
+
+    def check(self) -> None:
+        """Raise MachineError or AcceleratorError when this boot leads nowhere."""
+        now = time.monotonic()
+        if now - self._checked < _CHECK_SECONDS:
+            return
+        self._checked = now
+        self._machine.check()
+        if self._booting:
+            self._check_console()
+            if self._machine.resets() > MOST_RESETS:
+                raise MachineError(
+                    "The guest restarts over and over while booting.", hint="See the serial log."
+                )
+            self._check_progress(now)
+
+    def _check_console(self) -> None:
+        try:
+            with self._machine.spec.serial_log.open("rb") as log:
+                log.seek(self._offset)
+                text = log.read()
+        except OSError:
+            return
+        for sign, message in _FATAL.items():
+            if sign in text:
+                lines = text.decode(errors="replace").splitlines()[-10:]
+                raise MachineError(message, details=tuple(lines), hint="See the serial log.")
+        # A sign may arrive in two parts: look at the end of this piece again.
+        self._offset += max(0, len(text) - 64)
+
+    def _check_progress(self, now: float) -> None:
+        accelerator = self._machine.spec.accelerator
+        if accelerator.proven or now - self._asked < _PROGRESS_SECONDS:
+            return
+        self._asked = now
+        seen = self._machine.progress()
+        if seen != self._seen:
+            self._seen, self._moved = seen, now
+        elif now - self._moved > STALL_SECONDS:
+            raise AcceleratorError(
+                f"The guest makes no progress under {accelerator.name.upper()} "
+                f"(nothing on its console or disk for {STALL_SECONDS:.0f} s)."
+            )
+
+
+def _await_cloud_init(guest: SshGuest, timeout: float, bus: EventBus) -> None:
+    try:
+        result = guest.run(["sh", "-c", _CLOUD_INIT_DONE], timeout=timeout)
+    except GuestTimeoutError:
+        bus.warn(f"cloud-init was not done after {timeout:.0f} s; going on without it.", code="CloudInit")
+        return
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        errors = json.loads(result.stdout or "{}").get("v1", {}).get("errors", [])
+        if errors:
+            text = "; ".join(str(error) for error in errors)
+            bus.warn(f"cloud-init reports problems in the guest: {text}", code="CloudInit")
