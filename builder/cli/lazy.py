@@ -81,7 +81,7 @@ def load_verb(verb: Verb) -> Command:
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
     if not command.help:
         command.help = verb.summary
-    command.epilog = _as_written(command.epilog) if command.epilog else examples(*verb.examples)
+    _add_examples(command, verb.examples)
     return command  # type: ignore[no-any-return]
 
 
@@ -93,6 +93,16 @@ def _as_app(module: ModuleType, verb: str, attribute: str) -> typer.Typer:
     single = typer.Typer(rich_markup_mode=None, add_completion=False)
     single.command(name=verb, epilog=getattr(module, "EPILOG", None))(offered)
     return single
+
+
+def _add_examples(command: Any, lines: Sequence[str]) -> None:  # noqa: ANN401 - groups and commands alike
+    """Keep the examples a command brings; give it those of `lines` that fit otherwise."""
+    if command.epilog:
+        command.epilog = _as_written(command.epilog)
+    elif lines:
+        command.epilog = examples(*lines)
+    for name, child in getattr(command, "commands", {}).items():
+        _add_examples(child, [line for line in lines if name in line.split()[2:]])
 
 
 def _as_written(epilog: str) -> str:
@@ -108,9 +118,22 @@ def examples(*lines: str) -> str:
 def _make_plain(command: Any) -> None:  # noqa: ANN401 - groups and commands alike
     # Rich help would import rich (a tenth of a second) and fold examples into its panels.
     command.rich_markup_mode = None
+    for param in command.params:
+        if getattr(param, "metavar", "") is None and not getattr(param, "is_flag", False):
+            param.metavar = _metavar(param)
     for child in getattr(command, "commands", {}).values():
-        child.epilog = _as_written(child.epilog) if child.epilog else None
         _make_plain(child)
+
+
+def _metavar(param: Any) -> str | None:  # noqa: ANN401 - click's Parameter
+    """TEMPLATES for an argument, PATH, NUMBER or TEXT for an option; None leaves choices as they are."""
+    if param.param_type_name == "argument":
+        return str(param.name).upper()
+    kind = str(getattr(getattr(param, "type_descriptor", None), "annotation", ""))
+    for part, shown in (("Path", "PATH"), ("int", "NUMBER"), ("float", "NUMBER"), ("str", "TEXT")):
+        if part in kind:
+            return shown
+    return None
 
 
 def _refuse_misspelt_verb(word: str, verbs: list[str]) -> None:
