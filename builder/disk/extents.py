@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 BLOCK = 64 * 1024
@@ -79,10 +79,11 @@ def hard_link(source: Path, destination: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def clone(source: Path, destination: Path) -> None:
+def clone(source: Path, destination: Path, *, verify: Callable[[Path], object] | None = None) -> None:
     """An independent copy of `source`, replacing `destination` in one step, holes kept.
 
     A reflink where the file system can, else a copy of the data extents. On disk when it returns.
+    `verify` sees the copy under its temporary name; when it raises, `destination` stays as it was.
     """
     part = _part(destination)
     try:
@@ -90,6 +91,8 @@ def clone(source: Path, destination: Path) -> None:
             if not _reflink(src.fileno(), dst.fileno()):
                 _copy_extents(src.fileno(), dst.fileno())
             os.fsync(dst.fileno())
+        if verify is not None:
+            verify(part)
         part.replace(destination)
         sync_directory(destination.parent)
     finally:

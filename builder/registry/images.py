@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from builder.errors import NotFoundError
 from builder.registry.part import Part, not_found
+from builder.registry.places import remove_file
 from builder.registry.records import ImageRecord
 from builder.registry.schema import ImageRow
-from builder.registry.versions import remove_file
 from templates.arm_id import parse_managed_image
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -102,6 +102,21 @@ class VersionRecord:
             if region_key(replica.region) == wanted:
                 return replica
         return self.replicas[0] if region is None and self.replicas else None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What `complete_version` records of a delivered version. Sizes in bytes."""
+
+    replicas: Sequence[ReplicaRecord]
+    size: int
+    digest: str = ""
+    source: str = ""
+    template: str = ""
+    run_id: str = ""
+    exclude_from_latest: bool = False
+    replication_mode: Literal["Full", "Shallow"] = "Full"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

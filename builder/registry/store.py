@@ -5,8 +5,9 @@ from __future__ import annotations
 from builder.registry.database import RegistryError
 from builder.registry.galleries import Galleries
 from builder.registry.images import Images
+from builder.registry.records import Delivery
 from builder.registry.runs import Runs
-from builder.registry.versions import Delivery, Versions
+from builder.registry.versions import Versions
 
 __all__ = ["Delivery", "Registry", "RegistryError"]
 

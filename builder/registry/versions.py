@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
@@ -16,26 +12,13 @@ from builder.registry import rules
 from builder.registry.galleries import DECLARE_HINT
 from builder.registry.owner import current_owner, is_alive
 from builder.registry.part import Part, arm_key, not_found, now
-from builder.registry.records import ReplicaRecord, VersionRecord, region_key
+from builder.registry.places import remove_file
+from builder.registry.records import Delivery, ReplicaRecord, VersionRecord, region_key
 from builder.registry.schema import DefinitionRow, ReplicaRow, VersionRow
 from templates.arm_id import GalleryImageId, ResourceId, parse_gallery_image, parse_image_version
 
 CREATING, SUCCEEDED = "Creating", "Succeeded"
 _NEWEST_FIRST = (VersionRow.major.desc(), VersionRow.minor.desc(), VersionRow.patch.desc())
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What `complete_version` records of a delivered version. Sizes in bytes."""
-
-    replicas: Sequence[ReplicaRecord]
-    size: int
-    digest: str = ""
-    source: str = ""
-    template: str = ""
-    exclude_from_latest: bool = False
-    replication_mode: Literal["Full", "Shallow"] = "Full"
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Versions(Part):
@@ -88,6 +71,7 @@ class Versions(Part):
             row.published_at = now()
             row.size, row.digest = delivery.size, delivery.digest
             row.source, row.template = delivery.source, delivery.template
+            row.run_id = delivery.run_id or row.run_id
             row.exclude_from_latest = delivery.exclude_from_latest
             row.replication_mode = delivery.replication_mode
             row.tags = dict(delivery.tags)
@@ -220,18 +204,6 @@ class Versions(Part):
             size_on_disk=row.size_on_disk,
             exclude_from_latest=row.exclude_from_latest,
         )
-
-
-def remove_file(path: Path, root: Path) -> None:
-    """Remove `path` and the folders it leaves empty, up to `root` exclusively."""
-    path.unlink(missing_ok=True)
-    for parent in path.parents:
-        if parent == root or not parent.is_relative_to(root):
-            return
-        with contextlib.suppress(OSError):
-            parent.rmdir()
-            continue
-        return
 
 
 def _definition(session: Session, image: GalleryImageId) -> DefinitionRow:

@@ -1,0 +1,102 @@
+"""`ManagedImage`: an image under an ARM id in the local registry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from builder.disk.extents import allocated_size
+from builder.distributors.base import Artifact
+from builder.distributors.files import folder_name, link_into_home
+from builder.errors import NotFoundError, PreflightError
+from builder.registry.places import remove_file
+from builder.registry.records import ImageRecord
+from templates.arm_id import parse_managed_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from builder.distributors.base import ExpectedImage, FinishedImage
+    from builder.services import Services
+    from templates.model.distribute import ManagedImageDistributor as ManagedImageModel
+
+
+class ManagedImageDistributor:
+    """Records the image and links its file into `images/<group>/<name>/`.
+
+    An image of that id is replaced, as AIB does; its file goes once the new one is recorded.
+    """
+
+    def __init__(self, model: ManagedImageModel, services: Services) -> None:
+        self._model = model
+        self._services = services
+
+    def preflight(self, expected: ExpectedImage) -> str:
+        """Check id and location. Raises ResourceIdError, PreflightError."""
+        resource = parse_managed_image(self._model.image_id)
+        folder_name(resource.resource_group)
+        folder_name(resource.name)
+        if not self._model.location.strip():
+            raise PreflightError(
+                f"The managed image '{resource.name}' has no location.", hint="Set distribute[].location."
+            )
+        label = f"managed image {resource.resource_group}/{resource.name} in {self._model.location}"
+        try:
+            old = self._services.registry.find_image(self._model.image_id)
+        except NotFoundError:
+            return label
+        return f"{label}, replacing the one of {old.created_at:%Y-%m-%d %H:%M} UTC"
+
+    def distribute(self, image: FinishedImage) -> Artifact:
+        """Link, record, then remove what was replaced."""
+        place = self._place(image.run_id)
+        was_there = place.exists()
+        try:
+            link_into_home(image.vhd, place)
+            record = self._record(image, place)
+            old = self._services.registry.put_image(record)
+        except BaseException:
+            if not was_there:
+                remove_file(place, self._services.home.images)
+            raise
+        if old is not None and old.path != place:
+            remove_file(old.path, self._services.home.images)
+        return Artifact(
+            run_output=self._model.run_output_name,
+            type="ManagedImage",
+            path=place,
+            artifact_id=record.id,
+            size=record.size,
+            size_on_disk=record.size_on_disk,
+            tags=record.tags,
+        )
+
+    def release(self) -> None:
+        """Nothing is reserved."""
+
+    def _place(self, run_id: str) -> Path:
+        resource = parse_managed_image(self._model.image_id)
+        folder = (
+            self._services.home.images / folder_name(resource.resource_group) / folder_name(resource.name)
+        )
+        return folder / f"{run_id}.vhd"
+
+    def _record(self, image: FinishedImage, place: Path) -> ImageRecord:
+        resource = parse_managed_image(self._model.image_id)
+        return ImageRecord(
+            id=str(resource),
+            name=resource.name,
+            resource_group=resource.resource_group,
+            location=self._model.location,
+            os_type=image.os_type,
+            generation=image.generation,
+            path=place,
+            size=image.virtual_size,
+            size_on_disk=allocated_size(place),
+            digest=image.digest,
+            source=image.source,
+            template=image.template,
+            run_id=image.run_id,
+            tags=dict(self._model.artifact_tags),
+            created_at=datetime.now(UTC),
+        )

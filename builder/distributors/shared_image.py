@@ -1,0 +1,182 @@
+"""`SharedImage`: a version of an image definition in a gallery of the local registry."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from builder.disk.extents import allocated_size
+from builder.distributors.base import Artifact
+from builder.distributors.files import folder_name, link_into_home
+from builder.distributors.regions import PlannedRegion, plan_regions
+from builder.errors import BuildError, PreflightError
+from builder.registry import rules
+from builder.registry.places import remove_file
+from builder.registry.records import Delivery, ReplicaRecord, region_key
+from templates.arm_id import parse_gallery_image
+from templates.model.distribute import SourceVersioning
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from builder.distributors.base import ExpectedImage, FinishedImage
+    from builder.registry.records import DefinitionRecord, VersionRecord
+    from builder.services import Services
+    from templates.arm_id import GalleryImageId
+    from templates.model.distribute import SharedImageDistributor as SharedImageModel
+
+TIB = 1024**4
+_LARGEST = {"Full": 2 * TIB, "Shallow": 32 * TIB}
+
+
+class SharedImageDistributor:
+    """Publishes the image as a version: one file per region, all links of the same.
+
+    A version named in `galleryImageId` is reserved by `preflight`; one numbered by `versioning`
+    (`Latest` when nothing is said, as in AIB) gets its number when it is distributed.
+    """
+
+    def __init__(self, model: SharedImageModel, services: Services) -> None:
+        self._model = model
+        self._services = services
+        self._reserved: VersionRecord | None = None
+
+    def preflight(self, expected: ExpectedImage) -> str:
+        """Check definition, image kind, regions and version. Raises PreflightError and kin."""
+        definition = self._services.registry.find_definition(str(self._image.definition))
+        self._check_kind(definition, expected)
+        regions = plan_regions(self._model, definition.location)
+        version = self._check_version(expected)
+        return f"{version} of {definition.label} in {', '.join(region.name for region in regions)}"
+
+    def distribute(self, image: FinishedImage) -> Artifact:
+        """Number, link into every region, publish. A failure takes all of it back."""
+        registry = self._services.registry
+        definition = registry.find_definition(str(self._image.definition))
+        regions = plan_regions(self._model, definition.location)
+        version = self._reserved or registry.reserve_version(
+            str(self._image.definition), None, self._model.versioning, image.run_id, image.source_version
+        )
+        self._reserved = version
+        replicas: list[ReplicaRecord] = []
+        try:
+            for region in regions:
+                self._services.deadline.remaining()
+                replicas.append(self._replicate(image, version, region))
+            done = registry.complete_version(version.id, self._delivery(image, replicas))
+        except BaseException:
+            self._take_back(version, regions)
+            self.release()
+            raise
+        self._reserved = None
+        main = done.replica()
+        if main is None:
+            raise BuildError(f"The version {done.id} was published without a copy.")
+        return Artifact(
+            run_output=self._model.run_output_name,
+            type="SharedImage",
+            path=main.path,
+            artifact_id=done.id,
+            version=done.version,
+            size=done.size,
+            size_on_disk=main.size_on_disk,
+            tags=done.tags,
+        )
+
+    def release(self) -> None:
+        """Give the reserved number back."""
+        reserved, self._reserved = self._reserved, None
+        if reserved is not None:
+            # Never raises: should the registry be out of reach, gc finds the dead reservation.
+            with contextlib.suppress(Exception):
+                self._services.registry.abandon_version(reserved.id)
+
+    @cached_property
+    def _image(self) -> GalleryImageId:
+        return parse_gallery_image(self._model.gallery_image_id)
+
+    def _check_kind(self, definition: DefinitionRecord, expected: ExpectedImage) -> None:
+        name = self._model.run_output_name
+        details = (definition.id,)
+        if definition.os_state != "Generalized":
+            raise PreflightError(
+                f"Cannot create Gallery Image Version from: {name} since the OS State in the parent gallery "
+                f"image ({definition.os_state}) is not Generalized",
+                details=details,
+                hint="A build generalizes its image: use a definition with osState Generalized.",
+            )
+        if definition.os_type != expected.os_type:
+            raise PreflightError(
+                f"The resource with id '{name}' has a different OS type ['{expected.os_type}'] than the "
+                f"parent gallery image OS type generation ['{definition.os_type}']",
+                details=details,
+                hint=f"Use a definition with osType {expected.os_type}.",
+            )
+        if definition.generation != expected.generation:
+            raise PreflightError(
+                f"The resource with id '{name}' has a different Hypervisor generation "
+                f"['{expected.generation}'] than the parent gallery image Hypervisor generation "
+                f"['{definition.generation}']",
+                details=details,
+                hint="The result has the generation of its source: use a definition with hyperVGeneration "
+                f"{expected.generation}, or a source of generation {definition.generation}.",
+            )
+        largest = _LARGEST[self._model.replication_mode]
+        if expected.size > largest:
+            raise PreflightError(
+                f"The disk of {expected.size / TIB:.1f} TiB is larger than the {largest // TIB} TiB an image "
+                f"version may have in replication mode {self._model.replication_mode}."
+            )
+
+    def _check_version(self, expected: ExpectedImage) -> str:
+        definition_id = str(self._image.definition)
+        if self._image.version is not None:
+            if self._model.versioning is not None:
+                self._services.bus.warn(
+                    f"versioning is ignored: galleryImageId names version {self._image.version}.",
+                    code="VersioningIgnored",
+                )
+            if self._reserved is None:
+                self._reserved = self._services.registry.reserve_version(definition_id, self._image.version)
+            return f"version {self._reserved.version}"
+        if isinstance(self._model.versioning, SourceVersioning):
+            number = rules.format_version(rules.source_number(expected.source_version))
+            return f"a version after the source's {number}"
+        return "the next version"
+
+    def _place(self, version: VersionRecord, region: PlannedRegion) -> Path:
+        image = self._image
+        folder = self._services.home.regions / region_key(region.name) / folder_name(image.gallery_name)
+        return folder / folder_name(image.definition_name) / version.version / "os.vhd"
+
+    def _replicate(
+        self, image: FinishedImage, version: VersionRecord, region: PlannedRegion
+    ) -> ReplicaRecord:
+        place = self._place(version, region)
+        link_into_home(image.vhd, place)
+        return ReplicaRecord(
+            region=region.name,
+            count=region.count,
+            storage_account_type=region.storage_account_type,
+            path=place,
+            size_on_disk=allocated_size(place),
+        )
+
+    def _take_back(self, version: VersionRecord, regions: list[PlannedRegion]) -> None:
+        for region in regions:
+            with contextlib.suppress(OSError):
+                remove_file(self._place(version, region), self._services.home.regions)
+
+    def _delivery(self, image: FinishedImage, replicas: list[ReplicaRecord]) -> Delivery:
+        return Delivery(
+            replicas=replicas,
+            size=image.virtual_size,
+            digest=image.digest,
+            source=image.source,
+            template=image.template,
+            run_id=image.run_id,
+            exclude_from_latest=self._model.exclude_from_latest,
+            replication_mode=self._model.replication_mode,
+            tags=dict(self._model.artifact_tags),
+        )

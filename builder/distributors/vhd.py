@@ -1,0 +1,103 @@
+"""`VHD`: a fixed VHD at a place of the user's."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from builder.disk.extents import allocated_size, clone
+from builder.disk.vhd import check_fixed_vhd
+from builder.distributors.base import Artifact
+from builder.distributors.files import GIB, existing_parent, explained, require_space, space_for
+from builder.errors import EnvironmentProblem, PreflightError
+
+if TYPE_CHECKING:
+    from builder.distributors.base import ExpectedImage, FinishedImage
+    from builder.services import Services
+    from templates.model.distribute import VhdDistributor as VhdModel
+
+# The data of a disk is not known before it is built; a Linux system has about that much.
+LEAST_FREE = GIB
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:")
+
+
+class VhdDistributor:
+    """Copies the image to `uri` (a path or file://), or to `<runOutputName>.vhd` in the output folder.
+
+    The copy is independent of the home: a reflink or a sparse copy, never a link. A `uri` that is a
+    folder, or ends with `/`, gets `<runOutputName>.vhd` in it.
+    """
+
+    def __init__(self, model: VhdModel, services: Services) -> None:
+        self._model = model
+        self._services = services
+
+    @cached_property
+    def place(self) -> Path:
+        """Where the VHD goes. Raises PreflightError for a uri that is no place on this machine."""
+        name = f"{self._model.run_output_name}.vhd"
+        uri = self._model.uri.strip()
+        if not uri:
+            return self._services.output_dir.absolute() / name
+        path = self._services.base_dir.absolute() / _local_path(uri)
+        return path / name if uri.endswith("/") or path.is_dir() else path
+
+    def preflight(self, expected: ExpectedImage) -> str:
+        """Check that the place can be written. Raises PreflightError, EnvironmentProblem."""
+        place = self.place
+        if place.exists() and not place.is_file():
+            raise PreflightError(f"{place} is there and is not a file.", hint="Choose another 'uri'.")
+        folder = place.parent
+        if self._model.uri.strip() and not folder.is_dir():
+            raise PreflightError(
+                f"The folder {folder} of the VHD '{self._model.run_output_name}' does not exist.",
+                hint=f"Make it: mkdir -p {folder}",
+            )
+        above = existing_parent(folder)
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise EnvironmentProblem(
+                f"The VHD cannot be written: {above} is not a folder you may write to.",
+                hint="Choose another place with --output-dir or 'uri'.",
+            )
+        require_space(folder, min(expected.size, LEAST_FREE) if expected.size else LEAST_FREE)
+        return f"{'replaces' if place.exists() else 'VHD'} {place}"
+
+    def distribute(self, image: FinishedImage) -> Artifact:
+        """Copy, check the copy, and only then put it in place of what was there."""
+        place = self.place
+        space_for(image.vhd, place.parent)
+        with explained(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            clone(image.vhd, place, verify=check_fixed_vhd)
+        return Artifact(
+            run_output=self._model.run_output_name,
+            type="VHD",
+            path=place,
+            size=image.virtual_size,
+            size_on_disk=allocated_size(place),
+            tags=dict(self._model.artifact_tags),
+        )
+
+    def release(self) -> None:
+        """Nothing is reserved."""
+
+
+def _local_path(uri: str) -> Path:
+    if not _SCHEME.match(uri):
+        return Path(uri).expanduser()
+    parts = urlsplit(uri)
+    if parts.scheme.lower() == "file":
+        if parts.netloc not in {"", "localhost"}:
+            raise PreflightError(
+                f"'{uri}' names the machine '{parts.netloc}', not this one.", hint="Use file:///path/disk.vhd"
+            )
+        return Path(unquote(parts.path))
+    raise PreflightError(
+        f"The VHD uri '{uri}' is not on this machine; uploading ({parts.scheme}:) is not supported yet.",
+        hint="Use a path or file:///path/disk.vhd, or leave 'uri' out and pass --output-dir; "
+        "then upload the file yourself, for example with azcopy.",
+    )

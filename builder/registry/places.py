@@ -1,0 +1,18 @@
+"""Files of the registry on disk."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+
+def remove_file(path: Path, root: Path) -> None:
+    """Remove `path` and the folders it leaves empty, up to `root` exclusively."""
+    path.unlink(missing_ok=True)
+    for parent in path.parents:
+        if parent == root or not parent.is_relative_to(root):
+            return
+        with contextlib.suppress(OSError):
+            parent.rmdir()
+            continue
+        return
