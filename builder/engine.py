@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from builder.cancellation import cancel_on_signals
 from builder.errors import CancelledError, PartialDistributionError
 from builder.events import RunFinished, RunStarted
+from builder.preflight import check_disk_size
 from builder.stages import customize, distribute, generalize, source, validate
 from builder.stages.context import BuildContext, OnError, outcome_of, timeouts_of
 from builder.stages.session import boot
@@ -101,7 +102,7 @@ def _guarded(
 
 def _execute(context: BuildContext, image_source: ImageSource) -> None:
     disk = source.prepare(context, image_source)
-    size = source.disk_size(context, disk.size)
+    size = check_disk_size(context.template.properties.vm_profile.os_disk_size_gb, disk.size)
     checks = context.template.properties.validation
     if checks and checks.source_validation_only:
         failed = validate.run(context, disk.graph, size)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from builder import resolve, secrets
 from builder.distributors.base import ExpectedImage
-from builder.errors import EnvironmentProblem, PreflightError
+from builder.errors import PreflightError
 from builder.extensions import make_distributor, make_source
 from builder.plan import Plan, StepInputs, make_plan
+from builder.preflight import check_disk_size, check_firmware, check_space, check_tools
 from builder.stages.context import PreparedStep
+from builder.vm.sizes import resolve_size
 from provisioners import registry as provisioner_registry
 from templates.diagnostics import Diagnostic, TemplateError
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 GIB = 1024**3
-SPACE_FOR_A_BUILD = 2 * GIB
-"""Bytes a small build needs beside its source: an overlay and the flattened result."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,19 @@ class _Problems:
 
 def submit(document: Document, template: ImageTemplate, services: Services, run_id: str) -> Submission:
     """Resolve everything. Raises TemplateError with every problem found, EnvironmentProblem."""
+    check_tools(services)
     check_space(services)
     _declare_resources(document, services)
     problems = _Problems(document, document.pointer_of(template))
     properties = template.properties
     image_source = problems.catch("/properties/source", lambda: make_source(properties.source, services))
     source = problems.catch("/properties/source", image_source.resolve) if image_source else None
+    profile = properties.vm_profile
+    problems.catch("/properties/vmProfile/vmSize", partial(resolve_size, profile.vm_size, services.settings))
+    if source is not None:
+        check_firmware(source.generation)
+        size = partial(check_disk_size, profile.os_disk_size_gb, source.size)
+        problems.catch("/properties/vmProfile/osDiskSizeGB", size)
     frozen = problems.catch("", lambda: resolve.freeze(document, template, services)) or {}
     customizers = _steps(problems, "/properties/customize", properties.customize, frozen, services)
     checks = properties.validation.in_vm_validations if properties.validation else []
@@ -97,19 +104,6 @@ def submit(document: Document, template: ImageTemplate, services: Services, run_
     return Submission(image_source, source, customizers, validators, tuple(distributors), plan)
 
 
-def check_space(services: Services) -> None:
-    """Raises EnvironmentProblem when the home's file system cannot hold a build."""
-    services.home.root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(services.home.root).free
-    if free < SPACE_FOR_A_BUILD:
-        raise EnvironmentProblem(
-            f"Only {free / GIB:.1f} GiB are free in {services.home.root}; "
-            f"a build needs at least {SPACE_FOR_A_BUILD / GIB:.0f} GiB.",
-            hint="Free some space ('build gc', 'build images delete'), "
-            "or set GOLDSMITH_HOME to a larger disk.",
-        )
-
-
 def _declare_resources(document: Document, services: Services) -> None:
     """Create the galleries and definitions declared beside the template, as ARM would."""
     for gallery in document.galleries:
@@ -121,14 +115,14 @@ def _declare_resources(document: Document, services: Services) -> None:
 def _steps(
     problems: _Problems,
     pointer: str,
-    steps: list[Step] | list[object],
+    steps: Sequence[Step],
     frozen: dict[str, FrozenContent],
     services: Services,
 ) -> tuple[PreparedStep, ...]:
     prepared: list[PreparedStep] = []
     for number, step in enumerate(steps):
         place = f"{pointer}/{number}"
-        one = problems.catch(place, lambda s=step, p=place: _step(s, p, frozen, services))
+        one = problems.catch(place, partial(_step, step, place, frozen, services))
         if one is not None:
             prepared.append(one)
     return tuple(prepared)
@@ -155,10 +149,10 @@ def _targets(
     expected = ExpectedImage(source.os_type, source.generation, size, source.version_number)
     for number, model in enumerate(template.properties.distribute):
         place = f"/properties/distribute/{number}"
-        distributor = problems.catch(place, lambda m=model: make_distributor(m, services))
+        distributor = problems.catch(place, partial(make_distributor, model, services))
         if distributor is None:
             continue
         distributors.append(distributor)
-        line = problems.catch(place, lambda d=distributor: d.preflight(expected))
+        line = problems.catch(place, partial(distributor.preflight, expected))
         lines.append(line or "")
     return distributors, lines

@@ -43,7 +43,7 @@ def describe(
         guest=session.guest,
         step=where,
         tail=tail,
-        error=error.message,
+        error=error,
         redactor=context.services.redactor,
     )
     kind = StepTimeoutError if isinstance(error, GuestTimeoutError) else StepFailedError

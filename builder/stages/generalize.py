@@ -69,13 +69,12 @@ def _flatten(context: BuildContext, graph: BlockGraph, size: int) -> FinishedIma
     with Wait(context.bus, "Flattening the disk"):
         qemu_img.flatten_to_vhd(graph, path, size=size, timeout=context.deadline.remaining())
     info = vhd.check_fixed_vhd(path)
-    qemu_img.check_vhd(path)
     return FinishedImage(
         vhd=path,
-        virtual_size=info.current_size,
+        virtual_size=info.virtual_size,
         os_type=context.source.os_type,
         generation=context.source.generation,
-        digest=extents.digest(path, info.current_size),
+        digest=extents.content_digest(path, info.virtual_size),
         source=context.source.exact_version,
         template=context.template.name,
         run_id=context.run.run_id,

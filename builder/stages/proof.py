@@ -29,10 +29,10 @@ def prove(context: BuildContext, image: Path, user: str) -> str:
     """
     try:
         with Wait(context.bus, "Proving that the image is generalized"):
-            root = ext4.find_root(image)
-            ext4.fsck(image, root)
-            findings = generalized.findings(ext4.Ext4Image(image, root), user)
-    except ext4.UnsupportedFilesystemError as error:
+            partition, files = ext4.find_root(image)
+            ext4.fsck(image, partition.start, timeout=context.deadline.remaining())
+            findings = generalized.findings(files, user)
+    except ext4.UnsupportedFilesystem as error:
         context.bus.warn(f"The image could not be proved offline: {error.message}", code="Unproved")
         return "not proved"
     if findings:

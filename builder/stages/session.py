@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from builder.disk import qemu_img
+from builder.errors import CancelledError
 from builder.vm import accelerator as accelerators
 from builder.vm.access import BuildAccess
 from builder.vm.errors import AcceleratorError, MachineTimeoutError
+from builder.vm.failure import write_bundle
 from builder.vm.machine import Machine, wait_for_ssh
 from builder.vm.seed import write_seed
 from builder.vm.sizes import resolve_size
 from builder.vm.spec import MachineSpec
+from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
     from builder.disk.graph import BlockGraph
@@ -44,6 +47,7 @@ class Session:
         Raises MachineTimeoutError when it is still on after `timeout` seconds, MachineError when
         QEMU or the guest broke down.
         """
+        self.machine.expect_power_off()
         end = time.monotonic() + timeout
         done = 0
         while True:
@@ -67,7 +71,7 @@ def boot(context: BuildContext, disk: BlockGraph, *, purpose: Purpose) -> Iterat
 
     When KVM turns out not to run this guest, it is booted once more under TCG, which is said.
     """
-    accelerator = accelerators.choose(context.services.settings, context.services.home, context.bus)
+    accelerator = accelerators.choose(context.services.settings, context.services.home)
     with ExitStack() as stack:
         try:
             session = stack.enter_context(_booted(context, disk, purpose, accelerator))
@@ -96,8 +100,7 @@ def _booted(
     journal.intent("process", spec.uuid, program="qemu-system-x86_64")
     with Machine(spec) as machine:
         journal.created(spec.uuid, pid=machine.pid)
-        timeout = context.deadline.remaining(context.services.settings.boot_timeout)
-        guest = wait_for_ssh(machine, access, timeout=timeout, bus=context.bus)
+        guest = _connect(context, machine, access)
         try:
             second = spec.second_serial_log
             assert second is not None  # noqa: S101 - _spec sets it
@@ -105,6 +108,27 @@ def _booted(
         finally:
             guest.disconnect()
     journal.gone(spec.uuid)
+
+
+def _connect(context: BuildContext, machine: Machine, access: BuildAccess) -> SshGuest:
+    """Wait for the guest; a boot that leads nowhere leaves a failure bundle like any failed step."""
+    timeout = context.deadline.remaining(context.services.settings.boot_timeout)
+    try:
+        return wait_for_ssh(machine, access, timeout=timeout, bus=context.bus)
+    except (AcceleratorError, CancelledError):
+        raise
+    except GoldsmithError as error:
+        bundle = write_bundle(
+            context.run.path / "failure",
+            machine=machine,
+            guest=machine.guest,
+            step="Booting the VM",
+            tail=(),
+            error=error,
+            redactor=context.services.redactor,
+        )
+        error.details = (*error.details, f"failure bundle: {bundle}")
+        raise
 
 
 def _spec(
