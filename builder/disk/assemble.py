@@ -150,5 +150,13 @@ def _write_esp(image: Path, layout: DiskLayout, efi: Path) -> None:
     sectors = str(layout.esp * 2048)
     format_esp = [require("mformat", "mtools"), "-i", where, "-F", "-v", "ESP", "-N", serial, "-T", sectors]
     run([*format_esp, "-h", "64", "-s", "32", "::"], env=env, timeout=60)
+    _drop_partition_table(image, layout.esp_offset * MIB)
     run([require("mmd", "mtools"), "-i", where, "::/EFI", "::/EFI/BOOT"], env=env, timeout=60)
     run([require("mcopy", "mtools"), "-i", where, efi, "::/EFI/BOOT/BOOTX64.EFI"], env=env, timeout=60)
+
+
+def _drop_partition_table(image: Path, offset: int) -> None:
+    """mformat puts a partition table into the boot sector of what is a partition itself; GRUB warns of it."""
+    with image.open("r+b") as file:
+        file.seek(offset + 0x1BE)
+        file.write(bytes(64))
