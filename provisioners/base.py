@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from provisioners.guest import Guest, OnOutput
+from provisioners.guest import Guest, GuestTimeoutError, OnOutput
 from templates.errors import GoldsmithError
 
 
@@ -66,6 +66,12 @@ class ConnectionLostError(StepError):
     """The link to the guest dropped in the middle of a step although it did not restart."""
 
     code = "ConnectionLost"
+
+
+class StepTimeoutError(StepError, GuestTimeoutError):
+    """A step took longer than it may. Also a GuestTimeoutError: its exit code says "timed out"."""
+
+    code = "StepTimeout"
 
 
 class Provisioner(Protocol):

@@ -1,0 +1,49 @@
+"""Finding the provisioner for a step by its type, ours and third parties' alike."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from provisioners.base import FrozenContent, Provisioner
+from templates.errors import ExitCode, GoldsmithError
+
+GROUP = "goldsmith.provisioners"
+
+UNSUPPORTED = {
+    "WindowsUpdate": (
+        "WindowsUpdate is not supported yet.",
+        "Take a source image with the updates, or install them in a PowerShell step with runElevated.",
+    )
+}
+"""AIB's types that nobody implements yet: what to say, and what to do instead."""
+
+
+class UnknownStepTypeError(GoldsmithError):
+    """A step type nobody registered. Raised before anything boots."""
+
+    code = "UnknownStepType"
+    exit_code = ExitCode.BAD_TEMPLATE
+
+
+def known_types() -> tuple[str, ...]:
+    """The registered step types, sorted."""
+    return tuple(sorted(entry_points(group=GROUP).names))
+
+
+def create(step: Any, content: FrozenContent | None = None) -> Provisioner:  # noqa: ANN401 - any step model
+    """The provisioner for `step.type`. `content` holds the frozen bytes of its script or file.
+
+    Raises UnknownStepTypeError for a type nobody registered or that is not supported yet.
+    """
+    for entry in entry_points(group=GROUP):
+        if entry.name == step.type:
+            return cast("Provisioner", entry.load()(step, content))
+    if step.type in UNSUPPORTED:
+        message, hint = UNSUPPORTED[step.type]
+        raise UnknownStepTypeError(message, hint=hint)
+    raise UnknownStepTypeError(
+        f"No provisioner handles the step type '{step.type}'.",
+        details=(f"known types: {', '.join(known_types())}",),
+        hint=f"A package adds one through the entry point group {GROUP}.",
+    )
