@@ -1,51 +1,29 @@
-"""Who holds a reservation or executes a run: a process, named so that no other can be mistaken for it.
-
-A pid alone is used again; with its start time and the boot it belongs to it is unique (design.md, Traps).
-"""
+"""The process that holds a reservation or executes a run, as one text for a column."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-_PROC = Path("/proc")
+from builder.owner import Owner
 
 
 def current_owner() -> str:
-    """This process as `boot-id/pid/start-time`."""
-    pid = os.getpid()
-    return f"{_boot_id()}/{pid}/{_start_time(pid)}"
+    """This process as `boot-id/pid/start-ticks`."""
+    owner = Owner.current()
+    return f"{owner.boot_id}/{owner.pid}/{owner.start_ticks}"
 
 
-def owner_pid(owner: str) -> int:
-    """The pid in an owner name, 0 when it has none."""
-    parts = owner.split("/")
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
+def owner_pid(text: str) -> int:
+    """The pid in an owner text, 0 when it is none."""
+    owner = _parse(text)
+    return owner.pid if owner else 0
 
 
-def is_alive(owner: str) -> bool:
-    """Whether that very process still runs. A process of another boot does not."""
-    boot, _, rest = owner.partition("/")
-    pid, _, started = rest.partition("/")
-    if boot != _boot_id() or not pid.isdigit():
-        return False
-    now = _start_time(int(pid))
-    return now != "" and now == started
+def is_alive(text: str) -> bool:
+    """Whether that very process still runs; a text that names none is dead."""
+    owner = _parse(text)
+    return owner is not None and owner.alive()
 
 
-def _boot_id() -> str:
-    try:
-        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "unknown"
-
-
-def _start_time(pid: int) -> str:
-    """Clock ticks since boot (field 22 of proc(5) stat), empty when there is no such process."""
-    try:
-        text = (_PROC / str(pid) / "stat").read_text()
-    except OSError:
-        return ""
-    # The command name in parentheses may hold spaces and parentheses itself.
-    fields = text.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
+def _parse(text: str) -> Owner | None:
+    boot, _, rest = text.partition("/")
+    pid, _, ticks = rest.partition("/")
+    return Owner(int(pid), int(ticks), boot) if pid.isdigit() and ticks.isdigit() else None

@@ -1,0 +1,131 @@
+"""`build gallery`: galleries and what is the latest; definitions and versions are sub-commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from builder.cli.gallery_definition import app as definition_app
+from builder.cli.gallery_version import Region, show_version
+from builder.cli.gallery_version import app as version_app
+from builder.cli.images import Json, Yes, confirm, open_registry, print_facts
+from builder.cli.output import print_json, print_table
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Look after galleries. Names (gallery, gallery/definition, gallery/definition/1.0.0) or ARM ids.",
+)
+app.add_typer(definition_app, name="definition")
+app.add_typer(version_app, name="version")
+
+Gallery = Annotated[str, typer.Argument(metavar="GALLERY", help="Name or ARM id.")]
+
+
+@app.command("list")
+def list_(*, json: Json = False) -> None:
+    """List the galleries."""
+    from builder.registry.records import to_json
+
+    registry = open_registry()
+    records = registry.list_galleries()
+    if json:
+        print_json(to_json(records))
+    elif not records:
+        typer.echo("There are no galleries yet. Make one: build gallery create NAME")
+    else:
+        counts: dict[str, int] = {}
+        for definition in registry.list_definitions():
+            counts[definition.gallery_id] = counts.get(definition.gallery_id, 0) + 1
+        rows = [(r.name, r.resource_group, r.location, counts.get(r.id, 0), r.description) for r in records]
+        print_table(("Gallery", "Group", "Location", "Definitions", "Description"), rows)
+
+
+@app.command()
+def show(gallery: Gallery, *, json: Json = False) -> None:
+    """Show a gallery and its image definitions."""
+    from builder.registry.lookup import gallery_id
+    from builder.registry.records import to_json
+
+    registry = open_registry()
+    record = registry.find_gallery(gallery_id(registry, gallery))
+    definitions = registry.list_definitions(record.id)
+    if json:
+        print_json({**to_json(record), "definitions": to_json(definitions)})
+        return
+    print_facts(
+        ("Id", record.id),
+        ("Location", record.location),
+        ("Description", record.description),
+        ("Created", f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Tags", ", ".join(f"{name}={value}" for name, value in record.tags.items())),
+    )
+    if definitions:
+        typer.echo()
+        rows = [(d.name, d.os_type, d.os_state, d.generation, d.location) for d in definitions]
+        print_table(("Definition", "OS", "State", "Generation", "Location"), rows)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Letters, digits, underscores and periods; no dashes.")],
+    *,
+    resource_group: Annotated[
+        str | None, typer.Option("--resource-group", "-g", help="Default: the setting resource_group.")
+    ] = None,
+    location: Annotated[
+        str | None, typer.Option("--location", "-l", help="Default: the setting location.")
+    ] = None,
+    description: Annotated[str, typer.Option("--description")] = "",
+    json: Json = False,
+) -> None:
+    """Make a gallery; one that is there gets the new description."""
+    from builder.registry.records import to_json
+    from builder.settings import Home, load_settings
+    from templates.arm_id import ResourceId
+    from templates.model.gallery import Gallery as GalleryModel
+    from templates.model.gallery import GalleryProperties
+
+    settings = load_settings(Home())
+    group = resource_group or settings.resource_group
+    resource = ResourceId(settings.subscription_id, group, "Microsoft.Compute", ("galleries",), (name,))
+    wanted = GalleryModel(
+        id=str(resource),
+        name=name,
+        location=location or "",
+        properties=GalleryProperties(description=description),
+    )
+    record = open_registry().create_gallery(wanted, default_location=settings.location)
+    if json:
+        print_json(to_json(record))
+    else:
+        typer.echo(f"Created {record.id}")
+
+
+@app.command()
+def delete(gallery: Gallery, *, yes: Yes = False) -> None:
+    """Delete an empty gallery."""
+    from builder.registry.lookup import gallery_id
+
+    registry = open_registry()
+    record = registry.find_gallery(gallery_id(registry, gallery))
+    confirm(f"Delete the gallery {record.name}?", yes=yes)
+    registry.delete_gallery(record.id)
+    typer.echo(f"Deleted {record.id}")
+
+
+@app.command()
+def latest(
+    definition: Annotated[str, typer.Argument(metavar="DEFINITION", help="GALLERY/DEFINITION or ARM id.")],
+    *,
+    region: Region = None,
+    json: Json = False,
+) -> None:
+    """Show the latest version: the highest that is not excluded and, with --region, is there."""
+    from builder.registry.lookup import definition_id
+
+    registry = open_registry()
+    identity = definition_id(registry, definition)
+    show_version(registry.find_version(f"{identity}/versions/latest", region), json=json)

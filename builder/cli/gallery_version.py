@@ -1,0 +1,113 @@
+"""`build gallery version`: image versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from builder.cli.images import Json, Yes, confirm, open_registry, print_facts
+from builder.cli.output import human_size, print_json, print_table
+
+if TYPE_CHECKING:
+    from builder.registry.records import VersionRecord
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Look after image versions.",
+)
+
+Version = Annotated[
+    str, typer.Argument(metavar="VERSION", help="GALLERY/DEFINITION/1.0.0 (or latest), or ARM id.")
+]
+Region = Annotated[str | None, typer.Option("--region", "-r", help="As seen from this region.")]
+
+
+@app.command("list")
+def list_(
+    definition: Annotated[
+        str | None, typer.Argument(metavar="DEFINITION", help="GALLERY/DEFINITION or ARM id. Default: all.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """List the versions of an image definition, or of all, the newest first."""
+    from builder.registry.lookup import definition_id
+    from builder.registry.records import to_json
+
+    registry = open_registry()
+    wanted = registry.find_definition(definition_id(registry, definition)).id if definition else None
+    records = registry.list_versions(wanted)
+    if json:
+        print_json(to_json(records))
+    elif not records:
+        typer.echo("There are no versions here yet; a SharedImage target makes one.")
+    else:
+        print_table(("Version", "State", "Latest?", "Regions", "On disk", "Published (UTC)"), _rows(records))
+
+
+@app.command()
+def show(version: Version, *, region: Region = None, json: Json = False) -> None:
+    """Show an image version and its copies."""
+    from builder.registry.lookup import version_id
+
+    registry = open_registry()
+    show_version(registry.find_version(version_id(registry, version), region), json=json)
+
+
+@app.command()
+def delete(version: Version, *, yes: Yes = False) -> None:
+    """Delete an image version and its files; `latest` is refused."""
+    from builder.registry.lookup import version_id
+    from templates.arm_id import parse_image_version
+
+    registry = open_registry()
+    found = parse_image_version(version_id(registry, version))
+    confirm(f"Delete version {found.version} of {found.gallery_name}/{found.definition_name}?", yes=yes)
+    typer.echo(f"Deleted {registry.delete_version(str(found)).id}")
+
+
+def show_version(record: VersionRecord, *, json: bool) -> None:
+    """Print one version."""
+    from builder.registry.records import to_json
+
+    if json:
+        print_json(to_json(record))
+        return
+    print_facts(
+        ("Id", record.id),
+        ("Version", record.version),
+        ("State", record.state),
+        ("OS", f"{record.os_type}, {record.os_state}, generation {record.generation}"),
+        ("Size", human_size(record.size)),
+        ("Content", record.digest),
+        ("Latest", "excluded" if record.exclude_from_latest else ""),
+        ("Source", record.source),
+        ("Template", record.template),
+        ("Run", record.run_id),
+        ("Published", f"{record.published_at:%Y-%m-%d %H:%M:%S} UTC" if record.published_at else ""),
+        ("Tags", ", ".join(f"{name}={value}" for name, value in record.tags.items())),
+    )
+    if record.replicas:
+        typer.echo()
+        rows = [(r.region, r.count, r.storage_account_type, r.path) for r in record.replicas]
+        print_table(("Region", "Replicas", "Storage", "File"), rows)
+
+
+def _rows(records: list[VersionRecord]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for record in records:
+        main = record.replica()
+        rows.append(
+            (
+                "/".join((*record.id.split("/")[8:11:2], record.version)),
+                record.state,
+                "excluded" if record.exclude_from_latest else "",
+                ", ".join(replica.region for replica in record.replicas),
+                human_size(main.size_on_disk) if main else "",
+                f"{record.published_at:%Y-%m-%d %H:%M}" if record.published_at else "",
+            )
+        )
+    return rows

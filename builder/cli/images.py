@@ -1,0 +1,144 @@
+"""`build images`: managed images of the local registry."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from builder.cli.output import human_size, print_json, print_table
+from builder.errors import UsageError
+
+if TYPE_CHECKING:
+    from builder.registry.records import ImageRecord
+    from builder.registry.store import Registry
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Look at managed images. IMAGE is a name, GROUP/NAME or an ARM id.",
+)
+
+Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Name, GROUP/NAME or ARM id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("list")
+def list_(*, json: Json = False) -> None:
+    """List the managed images."""
+    from builder.registry.records import to_json
+
+    records = open_registry().list_images()
+    if json:
+        print_json(to_json(records))
+    elif not records:
+        typer.echo("There are no managed images yet; a ManagedImage target makes one.")
+    else:
+        rows = [
+            (
+                r.name, r.resource_group, r.location, f"{r.os_type} {r.generation}",
+                human_size(r.size), human_size(r.size_on_disk), f"{r.created_at:%Y-%m-%d %H:%M}",
+            )
+            for r in records
+        ]  # fmt: skip
+        print_table(("Name", "Group", "Location", "OS", "Size", "On disk", "Created (UTC)"), rows)
+
+
+@app.command()
+def show(image: Image, *, json: Json = False) -> None:
+    """Show one managed image."""
+    from builder.registry.records import to_json
+
+    record = _find(image)
+    if json:
+        print_json(to_json(record))
+        return
+    print_facts(
+        ("Id", record.id),
+        ("Location", record.location),
+        ("OS", f"{record.os_type}, generation {record.generation}"),
+        ("File", str(record.path)),
+        ("Size", f"{human_size(record.size)}, {human_size(record.size_on_disk)} on disk"),
+        ("Content", record.digest),
+        ("Source", record.source),
+        ("Template", record.template),
+        ("Run", record.run_id),
+        ("Created", f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Tags", ", ".join(f"{name}={value}" for name, value in record.tags.items())),
+    )
+
+
+@app.command()
+def verify(
+    image: Annotated[str, typer.Argument(metavar="IMAGE|FILE", help="A managed image, or any VHD file.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Check an image: its file, VHD footer, partition table and, for a managed image, its content.
+
+    Exit code 1 when it is damaged.
+    """
+    from pathlib import Path
+
+    from builder.disk.verify import verify_vhd
+
+    file = Path(image)
+    record = None if file.is_file() else _find(image)
+    report = verify_vhd(record.path, record.digest) if record else verify_vhd(file)
+    if json:
+        from builder.registry.records import to_json
+
+        print_json(to_json(report))
+        return
+    print_facts(
+        ("File", str(report.path)),
+        ("VHD", f"fixed, {human_size(report.virtual_size)}, {human_size(report.size_on_disk)} on disk"),
+        ("Partitions", ", ".join(report.partitions) or "none"),
+        ("Content", f"{report.digest} ({'as recorded' if record and record.digest else 'not recorded'})"),
+    )
+    typer.echo("The image is sound.")
+
+
+@app.command()
+def delete(image: Image, *, yes: Yes = False) -> None:
+    """Delete a managed image and its file."""
+    record = _find(image)
+    confirm(f"Delete the managed image {record.resource_group}/{record.name} and its file?", yes=yes)
+    open_registry().delete_image(record.id)
+    typer.echo(f"Deleted {record.id}")
+
+
+def open_registry() -> Registry:
+    """The registry of the home."""
+    from builder.registry.store import Registry
+    from builder.settings import Home
+
+    return Registry(Home())
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed. Raises UsageError when there is nobody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("This deletes something, and there is nobody to ask.", hint="Say --yes.")
+    typer.confirm(question, abort=True)
+
+
+def print_facts(*facts: tuple[str, str]) -> None:
+    """Print names and values that have one, aligned."""
+    width = max(len(name) for name, _ in facts) + 2
+    for name, value in facts:
+        if value:
+            typer.echo(f"{name + ':':<{width}}{value}")
+
+
+def _find(image: str) -> ImageRecord:
+    from builder.registry.lookup import image_id
+    from builder.settings import Home, load_settings
+
+    registry = open_registry()
+    return registry.find_image(image_id(registry, image, load_settings(Home()).subscription_id))

@@ -1,0 +1,62 @@
+"""Short names for people: what may be typed instead of a whole ARM id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.errors import UsageError
+from templates.arm_id import MANAGED_IMAGE_TYPE, ResourceId
+
+if TYPE_CHECKING:
+    from builder.registry.store import Registry
+
+
+def gallery_id(registry: Registry, text: str) -> str:
+    """The id of a gallery given by id or name. Raises NotFoundError, UsageError."""
+    if text.startswith("/"):
+        return text
+    return registry.find_gallery_by_name(_parts(text, 1, "GALLERY")[0]).id
+
+
+def definition_id(registry: Registry, text: str) -> str:
+    """The id of a definition given by id or as `gallery/definition`. Raises NotFoundError, UsageError."""
+    if text.startswith("/"):
+        return text
+    gallery, definition = _parts(text, 2, "GALLERY/DEFINITION")
+    return f"{registry.find_gallery_by_name(gallery).id}/images/{definition}"
+
+
+def version_id(registry: Registry, text: str) -> str:
+    """The id of a version given by id or `gallery/definition/version`. Raises NotFoundError, UsageError."""
+    if text.startswith("/"):
+        return text
+    gallery, definition, version = _parts(text, 3, "GALLERY/DEFINITION/VERSION")
+    return f"{registry.find_gallery_by_name(gallery).id}/images/{definition}/versions/{version}"
+
+
+def image_id(registry: Registry, text: str, subscription: str) -> str:
+    """The id of a managed image given by id, `group/name`, or a name that only one image has.
+
+    Raises NotFoundError, UsageError.
+    """
+    if text.startswith("/"):
+        return text
+    if "/" in text:
+        group, name = _parts(text, 2, "GROUP/NAME")
+        provider, kind = MANAGED_IMAGE_TYPE.split("/")
+        return str(ResourceId(subscription, group, provider, (kind,), (name,)))
+    found = registry.find_images_by_name(text)
+    if len(found) > 1:
+        raise UsageError(
+            f"Several managed images are called '{text}'.",
+            details=tuple(image.id for image in found),
+            hint="Say which: GROUP/NAME or the whole id.",
+        )
+    return found[0].id
+
+
+def _parts(text: str, count: int, form: str) -> list[str]:
+    parts = text.split("/")
+    if len(parts) != count or not all(parts):
+        raise UsageError(f"'{text}' is neither an ARM id nor of the form {form}.")
+    return parts
