@@ -16,7 +16,6 @@ from templates.effects import warn_no_effect
 from templates.files import read_text
 from templates.json_reader import JsonDocument, parse_json
 from templates.model import Gallery, ImageDefinition, ImageTemplate
-from templates.parameters import load_parameters
 from templates.pointers import join
 from templates.report import Report
 from templates.resolver import Resolver
@@ -28,8 +27,6 @@ from templates.versions import check_api_version
 # aib-behaviour, section 8.
 _GALLERY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.]{0,78}[A-Za-z0-9])?", re.ASCII)
 _DEFINITION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?", re.ASCII)
-
-__all__ = ["DeploymentScope", "Document", "load_parameters", "read"]
 
 
 @dataclass(frozen=True)

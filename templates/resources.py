@@ -66,6 +66,7 @@ def _bare(value: dict[str, Any], resolver: Resolver, report: Report) -> list[Res
         report.error("NotATemplate", "this file holds no image template", "", hint=hint)
         return []
     data = {k: resolver.resolve(v, join("", k)) for k, v in value.items() if k not in _ENVELOPE}
+    data = _without_nulls(data, "", report)
     kind = data.get("type")
     if kind is None:
         message = f"the field 'type' is missing; taken to be {IMAGE_TEMPLATE_TYPE}"
@@ -87,6 +88,19 @@ def _bare(value: dict[str, Any], resolver: Resolver, report: Report) -> list[Res
         )
         data["name"] = stem
     return [Resource(known, (str(data["name"]),), {**data, "type": known}, "")]
+
+
+def _without_nulls(value: Any, pointer: str, report: Report) -> Any:  # noqa: ANN401 - any JSON value
+    """ARM takes a null for a field that is not there; Bicep writes many of them."""
+    if isinstance(value, dict):
+        return {
+            key: _without_nulls(item, join(pointer, key), report)
+            for key, item in value.items()
+            if item is not None or report.is_failed(join(pointer, key))
+        }
+    if isinstance(value, list):
+        return [_without_nulls(item, join(pointer, index), report) for index, item in enumerate(value)]
+    return value
 
 
 def _known_type(kind: str, pointer: str, report: Report) -> str | None:
@@ -168,6 +182,7 @@ class _Finder:
             for key, value in item.items()
             if key not in _ENVELOPE
         }
+        data = _without_nulls(data, pointer, self.report)
         yield Resource(known, names, {**data, "type": known, "name": names[-1]}, pointer)
         if "resources" in item:
             yield from self._many(item["resources"], join(pointer, "resources"), known, names)

@@ -99,7 +99,10 @@ def _check_id(parser: Callable[[str], object], text: str, pointer: str, report: 
     try:
         parser(text)
     except arm_id.ResourceIdError as error:
-        report.error(error.code, error.message, pointer, hint=error.hint)
+        hint = error.hint
+        if text.startswith("["):
+            hint = "expressions count only in an ARM deployment ($schema, contentVersion, resources)"
+        report.error(error.code, error.message, pointer, hint=hint)
 
 
 def _check_source(data: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
