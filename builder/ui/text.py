@@ -27,9 +27,12 @@ def clean(line: str) -> str:
     if "\r" in text:
         parts = [part for part in text.split("\r") if part.strip()]
         text = parts[-1] if parts else ""
-    while "\b" in text:
-        shorter = re.sub(r"[^\b]\b|^\b+", "", text)
-        if shorter == text:
-            break
-        text = shorter
+    if "\b" in text:
+        kept: list[str] = []
+        for char in text:
+            if char != "\b":
+                kept.append(char)
+            elif kept:
+                kept.pop()
+        text = "".join(kept)
     return _CONTROLS.sub("", text.expandtabs(_TAB))

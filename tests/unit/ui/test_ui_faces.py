@@ -1,0 +1,332 @@
+"""The faces of a run: terminal, plain, quiet and JSON lines show the same facts."""
+
+import io
+import json
+import re
+import time
+
+import pytest
+from rich.console import Console
+from shown_runs import ARM_ID, SECRET, failed_run, good_run
+
+from builder.events import (
+    Note,
+    RunFinished,
+    RunStarted,
+    StepOutput,
+    StepStarted,
+    WaitFinished,
+    WaitProgress,
+    WaitStarted,
+)
+from builder.ui.choose import open_sinks, wants_live
+from builder.ui.guarded import Guarded
+from builder.ui.jsonl import JsonLinesSink
+from builder.ui.plain import PlainSink
+from builder.ui.quiet import QuietSink
+from builder.ui.terminal import TerminalSink
+
+CURSOR_SHOWN = "\x1b[?25h"
+CURSOR_HIDDEN = "\x1b[?25l"
+
+
+def terminal(bus, events, *, width=100, colour=None):
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        height=30,
+        force_terminal=True,
+        color_system=colour,
+        markup=False,
+        highlight=False,
+    )
+    with TerminalSink(out, console) as sink:
+        bus.add_sink(sink)
+        for event in events:
+            bus.emit(event)
+    return out.getvalue()
+
+
+def plain(bus, events):
+    out = io.StringIO()
+    with PlainSink(out) as sink:
+        bus.add_sink(sink)
+        for event in events:
+            bus.emit(event)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("face", [terminal, plain])
+class TestBothFaces:
+    def test_a_good_run_shows_its_facts(self, bus, face):
+        text = face(bus, good_run())
+        for fact in (
+            "t.json", "IT_g_web", "Source", "Customize", "motd", "cached", "Downloading", "using TCG",
+            "web-v", "/r/image.vhd", ARM_ID, "1.0.3", "1.5 GiB on disk, 4.0 GiB virtual",
+            "Succeeded in 3 min 05 s, logs in /home/x/runs/r1",
+        ):  # fmt: skip
+            assert fact in text, fact
+
+    def test_markup_of_outsiders_is_text(self, bus, face):
+        text = face(bus, good_run())
+        assert "[red]out[/red]" in text
+        assert "install [red]nginx[/red]" in text
+        assert "vnetConfig [b]is[/b] not used" in text
+
+    def test_controls_of_the_guest_do_nothing(self, bus, face):
+        text = face(bus, good_run())
+        assert "\x1b[2J" not in text
+        assert "\x1b[3A" not in text
+        assert "apt: 100%" in text
+        assert "apt: 5%" not in text
+
+    def test_a_secret_is_never_shown(self, bus, face):
+        text = face(bus, good_run())
+        assert SECRET not in text
+        assert "[red]out[/red] ****" in text
+
+    def test_a_failure_says_where_why_and_what_to_do(self, bus, face):
+        text = face(bus, failed_run())
+        for fact in (
+            "error: It failed with exit code 100.",
+            'Customize step 1 "install"',
+            "apt: 100%",
+            "/home/x/runs/r2/failure",
+            "hint: Look [at] the script.",
+            "Failed in 5.0 s",
+        ):
+            assert fact in text, fact
+
+    def test_a_second_run_starts_afresh(self, bus, face):
+        text = face(bus, [*failed_run(), *good_run()])
+        assert text.count("It failed with exit code 100.") == 1
+
+
+def test_plain_lines_carry_time_and_no_escapes(bus):
+    lines = plain(bus, good_run()).splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d( |$)", line) for line in lines)
+    assert not any("\x1b" in line for line in lines)
+
+
+def test_plain_flushes_every_line(bus):
+    class Counting(io.StringIO):
+        unflushed = 0
+        worst = 0
+
+        def write(self, text):
+            self.unflushed += text.count("\n")
+            self.worst = max(self.worst, self.unflushed)
+            return super().write(text)
+
+        def flush(self):
+            self.unflushed = 0
+
+    out = Counting()
+    with PlainSink(out) as sink:
+        bus.add_sink(sink)
+        for event in good_run():
+            bus.emit(event)
+    assert (out.worst, out.unflushed) == (1, 0)
+
+
+def test_plain_keeps_quiet_about_short_waits(bus):
+    text = plain(bus, [WaitStarted(what="Blink"), WaitFinished(what="Blink", seconds=0.2)])
+    assert "Blink" not in text
+
+
+def test_plain_names_a_wait_that_does_not_end(bus, monkeypatch):
+    monkeypatch.setattr("builder.ui.plain._ANNOUNCE_AFTER", 0.0)
+    monkeypatch.setattr("builder.ui.plain.HEARTBEAT_SECONDS", 0.0)
+    out = io.StringIO()
+    sink = PlainSink(out)
+    bus.add_sink(sink)
+    bus.emit(WaitStarted(what="Booting"))
+    sink._beat()
+    bus.emit(WaitProgress(what="Booting", done=3, total=7))
+    sink._beat()
+    assert "Booting ..." in out.getvalue()
+    assert "so far, 3 of 7 (42 %)" in out.getvalue()
+
+
+def test_terminal_gives_the_cursor_back_on_ctrl_c(bus):
+    out = io.StringIO()
+    console = Console(file=out, width=80, height=24, force_terminal=True)
+    with pytest.raises(KeyboardInterrupt), TerminalSink(out, console) as sink:
+        bus.add_sink(sink)
+        bus.emit(WaitStarted(what="Booting"))
+        raise KeyboardInterrupt
+    text = out.getvalue()
+    assert CURSOR_HIDDEN in text
+    assert text.rindex(CURSOR_SHOWN) > text.rindex(CURSOR_HIDDEN)
+
+
+def test_terminal_shows_spinner_bar_and_time_of_a_long_wait(bus, monkeypatch):
+    monkeypatch.setattr("builder.ui.terminal.SHOW_WAIT_AFTER", 0.0)
+    out = io.StringIO()
+    console = Console(file=out, width=100, height=24, force_terminal=True, color_system=None)
+    with TerminalSink(out, console) as sink:
+        bus.add_sink(sink)
+        bus.emit(WaitStarted(what="Downloading"))
+        bus.emit(WaitProgress(what="Downloading", done=1 << 20, total=4 << 20, unit="bytes"))
+        sink._beat()
+    assert re.search(r"Downloading  \S+  1\.0 MiB of 4\.0 MiB \(25 %\)  0 s", out.getvalue())
+
+
+def test_terminal_hides_short_waits(bus):
+    out = io.StringIO()
+    console = Console(file=out, width=100, height=24, force_terminal=True, color_system=None)
+    with TerminalSink(out, console) as sink:
+        bus.add_sink(sink)
+        bus.emit(WaitStarted(what="Blink"))
+        sink._beat()
+        bus.emit(WaitFinished(what="Blink", seconds=0.1))
+    assert "Blink" not in out.getvalue()
+
+
+@pytest.mark.parametrize(("width", "end"), [(20, "1 min"), (40, "1 min 15 s")])
+def test_terminal_fits_a_narrow_window(bus, width, end):
+    text = terminal(bus, good_run(), width=width)
+    # Paths, ids and the lines to copy are left to the terminal; what moves must never wrap.
+    out = io.StringIO()
+    console = Console(file=out, width=width, height=24, force_terminal=True, color_system=None)
+    sink = TerminalSink(out, console)
+    line = sink._moving("A very long name of something that takes long", 75)
+    assert line.cell_len < width
+    assert end in line.plain
+    assert "Succeeded" in text
+
+
+def test_terminal_does_not_drown_in_output(bus):
+    events = [StepStarted(stage="Customize", index=1, total=1, name="n", type="Shell")]
+    events += [
+        StepOutput(stage="Customize", index=1, stream="stdout", line=f"line {n}") for n in range(20_000)
+    ]
+    start = time.monotonic()
+    text = terminal(bus, events)
+    assert time.monotonic() - start < 5
+    assert "line 19999" in text
+    assert re.search(r"\d+ lines not shown, the log has them", text)
+
+
+def test_no_color(bus, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = terminal(bus, failed_run(), colour="truecolor")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9](;|m)", text)
+
+
+def test_colour_otherwise(bus, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert re.search(r"\x1b\[[0-9;]*31m", terminal(bus, failed_run(), colour="standard"))
+
+
+def test_quiet_says_only_artifacts_and_errors(bus):
+    out, err = io.StringIO(), io.StringIO()
+    bus.add_sink(QuietSink(out, err))
+    for event in good_run():
+        bus.emit(event)
+    assert out.getvalue() == f"web-v\tSharedImage\t/r/image.vhd\t{ARM_ID}\n"
+    assert err.getvalue() == ""
+    for event in failed_run():
+        bus.emit(event)
+    assert out.getvalue().count("\n") == 1
+    assert err.getvalue().startswith("error: It failed with exit code 100.\n")
+    assert SECRET not in err.getvalue()
+
+
+def test_json_lines(bus):
+    out = io.StringIO()
+    bus.add_sink(JsonLinesSink(out))
+    events = list(good_run())
+    for event in events:
+        bus.emit(event)
+    rows = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [row["kind"] for row in rows] == [event.kind for event in events]
+    assert all("time" in row and "elapsed" in row for row in rows)
+    assert SECRET not in out.getvalue()
+
+
+def test_events_on_stdout_leave_it_to_json(bus):
+    out, err = io.StringIO(), io.StringIO()
+    with open_sinks(events="-", stdout=out, stderr=err) as sinks:
+        for sink in sinks:
+            bus.add_sink(sink)
+        for event in good_run():
+            bus.emit(event)
+    assert all(isinstance(json.loads(line), dict) for line in out.getvalue().splitlines())
+    assert "Succeeded in" in err.getvalue()
+
+
+def test_events_files_of_one_command_follow_each_other(bus, tmp_path):
+    file = tmp_path / "events.jsonl"
+    file.write_text("old\n")
+    for _ in range(2):
+        with open_sinks(events=str(file), stdout=io.StringIO(), stderr=io.StringIO()) as sinks:
+            for sink in sinks:
+                bus.add_sink(sink)
+            bus.emit(Note(level="info", message="x"))
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["kind"] for row in rows] == ["note", "note"]
+
+
+def test_events_file_that_cannot_be_written(tmp_path):
+    from builder.errors import UsageError
+
+    place = str(tmp_path / "no" / "e.jsonl")
+    with pytest.raises(UsageError, match="No such file"), open_sinks(events=place, stdout=io.StringIO()):
+        pass
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("env", "live"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "CI": "true"}, False),
+     ({"TERM": "xterm", "CI": "false"}, True), ({}, False)],
+)  # fmt: skip
+def test_who_gets_the_live_display(monkeypatch, env, live):
+    for name in ("TERM", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert wants_live(_Terminal()) is live
+    assert wants_live(io.StringIO()) is False
+
+
+class _Broken(io.StringIO):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+        self.writes = 0
+
+    def write(self, text):
+        self.writes += 1
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(BrokenPipeError(), ""), (OSError(28, "No space left on device"), "No space left")]
+)
+def test_a_failing_sink_does_not_stop_the_build(bus, capsys, error, said):
+    stream = _Broken(error)
+    other = io.StringIO()
+    with Guarded(JsonLinesSink(stream)) as broken, Guarded(PlainSink(stream)) as plain_broken:
+        for sink in (broken, plain_broken, JsonLinesSink(other)):
+            bus.add_sink(sink)
+        for event in good_run():
+            bus.emit(event)
+    assert stream.writes == 2  # once each, then left alone
+    assert json.loads(other.getvalue().splitlines()[-1])["kind"] == "run.finished"
+    stderr = capsys.readouterr().err
+    assert said in stderr if said else stderr == ""
+
+
+def test_a_run_without_steps_or_error_closes(bus):
+    events = [
+        RunStarted(run_id="r", template="t", workspace="w", log_dir=""),
+        RunFinished(run_id="r", state="Canceled", seconds=1, exit_code=130),
+    ]
+    assert "Canceled in 1.0 s" in terminal(bus, events)
