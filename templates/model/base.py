@@ -19,25 +19,31 @@ class Model(BaseModel):
 class SecretRef(Model):
     """Where a secret comes from: exactly one of an environment variable, a file, a command (argv)."""
 
-    env: str | None = None
-    file: str | None = None
-    command: list[str] | None = None
+    env: str | None = Field(default=None, description="Name of an environment variable")
+    file: str | None = Field(default=None, description="Path of a file")
+    command: list[str] | None = Field(
+        default=None, description="Program and arguments; its output is the secret"
+    )
 
 
 class StepExtensions(Model):
     """`x-goldsmith` of one customizer or validator: what AIB has no word for."""
 
-    cache: Literal["auto", "never"] = "auto"
-    retry: int = Field(default=0, ge=0, le=10)
+    cache: Literal["auto", "never"] = Field(
+        default="auto", description="'never' runs the step in every build"
+    )
+    retry: int = Field(default=0, ge=0, le=10, description="How often a failed step is tried again")
     timeout: str | None = Field(default=None, description="Go-style duration, e.g. 90s, 10m, 1h30m")
-    env: dict[str, str] = Field(default_factory=dict)
-    secrets: dict[str, SecretRef] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict, description="Environment of the step")
+    secrets: dict[str, SecretRef] = Field(
+        default_factory=dict, description="Environment of the step that is never shown"
+    )
 
 
 class Step(Model):
     """What customizers and validators share."""
 
-    name: str = ""
+    name: str = Field(default="", description="Name of the step, for people")
     extensions: StepExtensions = Field(default_factory=StepExtensions, alias="x-goldsmith")
 
 

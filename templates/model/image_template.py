@@ -28,25 +28,46 @@ class VnetConfig(Model):
 class VmProfile(Model):
     """The build VM. `os_disk_size_gb` 0 means the source's size."""
 
-    vm_size: str = ""
-    os_disk_size_gb: int = Field(default=0, ge=0, alias="osDiskSizeGB")
-    user_assigned_identities: list[str] = Field(default_factory=list)
-    vnet_config: VnetConfig | None = None
+    vm_size: str = Field(default="", description="Azure size of the build VM; empty: the default")
+    os_disk_size_gb: int = Field(
+        default=0,
+        ge=0,
+        alias="osDiskSizeGB",
+        description="Size of the OS disk in GB; 0: that of the source. It only grows",
+    )
+    user_assigned_identities: list[str] = Field(
+        default_factory=list, description="Azure identities of the build VM; without effect here"
+    )
+    vnet_config: VnetConfig | None = Field(
+        default=None, description="Azure network of the build VM; without effect here"
+    )
 
 
 class ErrorHandling(Model):
     """Whether the build VM is kept when something fails (API 2023-07-01)."""
 
-    on_customizer_error: OnError = "cleanup"
-    on_validation_error: OnError = "cleanup"
+    on_customizer_error: OnError = Field(
+        default="cleanup", description="'abort' keeps the build VM when a customizer fails"
+    )
+    on_validation_error: OnError = Field(
+        default="cleanup", description="'abort' keeps the build VM when a validation fails"
+    )
 
 
 class Validate(Model):
     """Checks on a VM booted from the result."""
 
-    continue_distribute_on_failure: bool = False
-    source_validation_only: bool = False
-    in_vm_validations: list[Validator] = Field(default_factory=list, alias="inVMValidations")
+    continue_distribute_on_failure: bool = Field(
+        default=False, description="Distribute even when a validation fails; the run fails either way"
+    )
+    source_validation_only: bool = Field(
+        default=False, description="Validate the source image; build nothing"
+    )
+    in_vm_validations: list[Validator] = Field(
+        default_factory=list,
+        alias="inVMValidations",
+        description="Checks, run in order in a VM booted from the result",
+    )
 
 
 class VmBoot(Model):
@@ -79,7 +100,7 @@ class AutoRun(Model):
 class DataDisk(Model):
     """An additional data disk (API 2025-10-01)."""
 
-    size_gb: int = Field(default=0, ge=0, alias="sizeGB")
+    size_gb: int = Field(default=0, ge=0, alias="sizeGB", description="Size of the data disk in GB")
 
 
 class TemplateExtensions(Model):
@@ -91,18 +112,29 @@ class TemplateExtensions(Model):
 class Properties(Model):
     """`properties` of the template."""
 
-    source: Source
-    customize: list[Customizer] = Field(default_factory=list)
-    distribute: list[Distribute]
-    validation: Validate | None = Field(default=None, alias="validate")
-    vm_profile: VmProfile = Field(default_factory=VmProfile)
-    error_handling: ErrorHandling = Field(default_factory=ErrorHandling)
-    optimize: Optimize | None = None
-    auto_run: AutoRun | None = None
-    build_timeout_in_minutes: int = Field(default=0, ge=0, le=960)
-    staging_resource_group: str = ""
-    managed_resource_tags: dict[str, str] = Field(default_factory=dict)
-    additional_data_disks: list[DataDisk] = Field(default_factory=list)
+    source: Source = Field(description="The image to start from")
+    customize: list[Customizer] = Field(default_factory=list, description="Steps, run in order")
+    distribute: list[Distribute] = Field(description="Where the image goes")
+    validation: Validate | None = Field(default=None, alias="validate", description="Checks on the result")
+    vm_profile: VmProfile = Field(default_factory=VmProfile, description="The build VM")
+    error_handling: ErrorHandling = Field(
+        default_factory=ErrorHandling, description="What happens to the build VM on an error"
+    )
+    optimize: Optimize | None = Field(default=None, description="Azure's optimisations; without effect here")
+    auto_run: AutoRun | None = Field(
+        default=None, description="Whether creating the template starts a build; without effect here"
+    )
+    build_timeout_in_minutes: int = Field(
+        default=0, ge=0, le=960, description="Limit of the whole build; 0 means 240"
+    )
+    staging_resource_group: str = Field(default="", description="Names the workspace")
+    managed_resource_tags: dict[str, str] = Field(
+        default_factory=dict,
+        description="Tags of what the build creates; kept in the record of the workspace",
+    )
+    additional_data_disks: list[DataDisk] = Field(
+        default_factory=list, description="Data disks added to the image; without effect here"
+    )
     extensions: TemplateExtensions = Field(default_factory=TemplateExtensions, alias="x-goldsmith")
 
     @property
@@ -122,9 +154,9 @@ class ImageTemplate(Model):
     """One image template, checked. Names match `^[A-Za-z0-9-_.]{1,64}$`."""
 
     type: Literal["Microsoft.VirtualMachineImages/imageTemplates"]
-    api_version: str
-    name: str = Field(pattern=r"^[A-Za-z0-9\-_.]{1,64}$")
-    location: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    identity: Identity | None = None
+    api_version: str = Field(description="API version the template is written for")
+    name: str = Field(pattern=r"^[A-Za-z0-9\-_.]{1,64}$", description="Name of the template")
+    location: str = Field(default="", description="Region")
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags of the template")
+    identity: Identity | None = Field(default=None, description="Azure identity; without effect here")
     properties: Properties

@@ -15,9 +15,14 @@ from templates.model.base import Step
 class ScriptStep(Step):
     """A step given as `inline` commands or by `scriptUri`; never both."""
 
-    inline: list[str] | None = None
-    script_uri: str | None = None
-    sha256_checksum: str | None = None
+    inline: list[str] | None = Field(default=None, description="Commands, run as one script")
+    script_uri: str | None = Field(
+        default=None,
+        description="Path, file:// or http(s) address of the script; fetched before anything boots",
+    )
+    sha256_checksum: str | None = Field(
+        default=None, description="SHA-256 of what scriptUri names: 64 lower-case hex digits"
+    )
 
 
 class ShellStep(ScriptStep):
@@ -30,43 +35,53 @@ class PowerShellStep(ScriptStep):
     """Runs a PowerShell script."""
 
     type: Literal["PowerShell"]
-    run_elevated: bool = False
-    run_as_system: bool = False
-    valid_exit_codes: list[int] = Field(default_factory=lambda: [0])
+    run_elevated: bool = Field(default=False, description="Run with elevated privileges")
+    run_as_system: bool = Field(default=False, description="Run as Local System; only with runElevated")
+    valid_exit_codes: list[int] = Field(
+        default_factory=lambda: [0], description="Exit codes that count as success"
+    )
 
 
 class FileStep(Step):
     """Uploads one file."""
 
     type: Literal["File"]
-    source_uri: str | None = None
-    destination: str | None = None
-    sha256_checksum: str | None = None
+    source_uri: str | None = Field(default=None, description="Path, file:// or http(s) address of the file")
+    destination: str | None = Field(
+        default=None, description="Absolute path and file name in the VM; its directory must exist"
+    )
+    sha256_checksum: str | None = Field(
+        default=None, description="SHA-256 of what sourceUri names: 64 lower-case hex digits"
+    )
 
 
 class WindowsRestartStep(Step):
     """Restarts a Windows guest and waits for it."""
 
     type: Literal["WindowsRestart"]
-    restart_command: str = 'shutdown /r /f /t 0 /c "packer restart"'
-    restart_check_command: str = ""
-    restart_timeout: str = "5m"
+    restart_command: str = Field(
+        default='shutdown /r /f /t 0 /c "packer restart"', description="Command that restarts the machine"
+    )
+    restart_check_command: str = Field(
+        default="", description="Command that succeeds once the restart is done"
+    )
+    restart_timeout: str = Field(default="5m", description="Longest wait, Go-style: 5m, 2h")
 
 
 class WindowsUpdateStep(Step):
     """Installs Windows updates."""
 
     type: Literal["WindowsUpdate"]
-    search_criteria: str = ""
-    filters: list[str] = Field(default_factory=list)
-    update_limit: int = Field(default=0, ge=0)
+    search_criteria: str = Field(default="", description="Criteria of the search; empty: all updates")
+    filters: list[str] = Field(default_factory=list, description="Filters that select updates; empty: none")
+    update_limit: int = Field(default=0, ge=0, description="Most updates to apply at a time; 0 means 1000")
 
 
 class LinuxRestartStep(Step):
     """Goldsmith's own: restarts a Linux guest; a new boot id proves it."""
 
     type: Literal["x-LinuxRestart"]
-    restart_timeout: str = "5m"
+    restart_timeout: str = Field(default="5m", description="Longest wait, Go-style: 5m, 2h")
 
 
 class ExtensionStep(Step):
