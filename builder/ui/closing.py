@@ -73,6 +73,7 @@ def print_closing(console: Console, tally: Tally, *, ascii_only: bool = False) -
 
 
 def _print_steps(console: Console, tally: Tally) -> None:
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -85,7 +86,7 @@ def _print_steps(console: Console, tally: Tally) -> None:
         result = Text(look.word if look else "not finished", style=look.style if look else "dim")
         if row.detail:
             result.append(f"  {row.detail}", style="dim")
-        label: Text = Text(f"  {row.label}" if row.index else row.label, style="" if row.index else "bold")
+        label = Padding(Text(row.label), (0, 0, 0, 2)) if row.index else Text(row.label, style="bold")
         table.add_row(label, Text(row.time), result)
     console.print(table)
     console.print()
