@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from templates.expressions import ExpressionError, evaluate, is_expression, unescape
@@ -137,12 +137,14 @@ def test_texts_that_are_no_expressions(text, value):
     assert unescape(text) == value
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_string_survives_as_a_literal(text):
     quoted = text.replace("'", "''")
     assert evaluate(f"['{quoted}']", Context()) == text
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="[]()'.,{}ab0- \n", max_size=40))
 def test_any_text_gives_a_value_or_an_expression_error(text):
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from templates.diagnostics import TemplateError
@@ -20,6 +20,7 @@ DOCUMENTS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.sampled_from([None, 1, 3]), st.booleans())
 def test_agrees_with_the_standard_library(value, indent, ascii_only):
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
@@ -28,6 +29,7 @@ def test_agrees_with_the_standard_library(value, indent, ascii_only):
     assert document.diagnostics == ()
 
 
+@settings(deadline=None)
 @given(DOCUMENTS)
 def test_every_place_is_where_its_value_stands(value):
     text = json.dumps(value, indent=1)
@@ -48,6 +50,7 @@ def test_every_place_is_where_its_value_stands(value):
     visit(document.value, "")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:\\/*0e-.tru \n', max_size=30))
 def test_any_text_gives_a_value_or_one_located_error(text):
     try:
