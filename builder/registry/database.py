@@ -58,7 +58,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that only reads: one consistent view."""
-        with self._translated(), Session(self._engine) as session, session.begin():
+        with self._translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -67,7 +67,7 @@ class Database:
         writes. Commits at the end, rolls back on any error.
         """
         engine = self._engine.execution_options(**{_IMMEDIATE: True})
-        with self._translated(), Session(engine) as session, session.begin():
+        with self._translated(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -78,16 +78,17 @@ class Database:
         with self.read() as session:
             known = inspect(session.connection()).has_table("meta")
             row = session.get(MetaRow, "format") if known else None
-        if row is None:
+            found = row.value if row else None
+        if found is None:
             with self.write() as session:
                 Base.metadata.create_all(session.connection())
                 if session.get(MetaRow, "format") is None:
                     session.add(MetaRow(key="format", value=str(FORMAT)))
             return
-        if int(row.value) > FORMAT:
+        if not found.isdigit() or int(found) > FORMAT:
             raise RegistryError(
                 f"The registry {self.path} was written by a newer Goldsmith "
-                f"(format {row.value}, this one knows {FORMAT}).",
+                f"(format {found}, this one knows {FORMAT}).",
                 hint="Update Goldsmith, or use another home (GOLDSMITH_HOME).",
             )
 
