@@ -213,7 +213,7 @@ class EventBus:
         if isinstance(value, str):
             return self._redactor.scrub(value)
         if isinstance(value, dict):
-            return {key: self._scrub_value(item) for key, item in value.items()}
+            return {self._scrub_value(key): self._scrub_value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(self._scrub_value(item) for item in value)
         return value

@@ -153,7 +153,8 @@ def _kept(home: Home, report: GcReport, keep_seconds: float) -> None:
             continue
         age = time.time() - _kept_since(run.kept)
         try:
-            live = runs.is_live(run.read())
+            record = run.read()
+            live = not record.finished and runs.is_live(record)
         except GoldsmithError:
             live = False
         if age > keep_seconds and not live:

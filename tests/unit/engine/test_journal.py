@@ -28,7 +28,7 @@ def test_what_is_open_is_what_was_begun_and_is_not_gone(journal: Journal) -> Non
 
 def test_the_line_is_synced_before_intent_returns(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[bytes] = []
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}").encode()))
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(bytes(Path(f"/proc/self/fd/{fd}").readlink())))
     journal.intent("port", "p", port=2222)
     assert str(journal.path).encode() in synced
     assert str(journal.path.parent).encode() in synced, "a new file needs its directory synced too"

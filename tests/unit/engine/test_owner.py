@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 from builder.owner import Owner, command_line, find_by_argument, parse_stat, start_ticks, uptime_ticks
 
@@ -29,7 +30,7 @@ def test_a_signal_never_reaches_a_process_that_only_has_the_pid() -> None:
 
 
 def test_a_pid_nobody_has() -> None:
-    unused = int(open("/proc/sys/kernel/pid_max").read())
+    unused = int(Path("/proc/sys/kernel/pid_max").read_text())
     assert Owner.of(unused) is None
     assert start_ticks(unused) is None
     assert command_line(unused) == ()

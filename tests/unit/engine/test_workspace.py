@@ -15,20 +15,24 @@ from builder.services import Services
 from builder.settings import Settings
 from builder.workspace import Places, Workspace, read_record
 from builder.workspace_name import MAX_LENGTH, clean_name, workspace_name
-from templates.model import ImageTemplate
 from engine.conftest import SUBSCRIPTION, Seen, managed_image
+from templates.model import ImageTemplate
 
 Make = Callable[..., ImageTemplate]
 
 
 def leftovers(services: Services) -> list[str]:
-    return sorted(str(p.relative_to(services.home.staging)) for p in services.home.staging.rglob("*") if p.is_file())
+    return sorted(
+        str(p.relative_to(services.home.staging)) for p in services.home.staging.rglob("*") if p.is_file()
+    )
 
 
 class TestName:
     def test_group_of_the_first_target_that_has_one(self, template: Make, services: Services) -> None:
         vhd = {"type": "VHD", "runOutputName": "vhd"}
-        t = template(distribute=[vhd, managed_image("images"), {**managed_image("other"), "runOutputName": "b"}])
+        t = template(
+            distribute=[vhd, managed_image("images"), {**managed_image("other"), "runOutputName": "b"}]
+        )
         assert workspace_name(t, services) == "IT_images_web"
 
     def test_a_gallery_target_names_its_group(self, template: Make, services: Services) -> None:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from builder.cli import gc as gc_cli
+from builder.cli import runs as runs_cli
+from builder.errors import NotFoundError, UsageError
+from builder.runs import RunDirectory
+from builder.settings import Home
+from engine.test_runs import build
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _home(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOLDSMITH_HOME", str(home.root))
+
+
+def invoke(*words: str) -> str:
+    result = runner.invoke(runs_cli.app, list(words), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_list(home: Home) -> None:
+    assert "no runs yet" in invoke("list")
+    build(RunDirectory.create(home, run_id="20260101T000000-aaaaaa"))
+    RunDirectory.create(home, run_id="20260102T000000-bbbbbb")
+    text = invoke("list")
+    assert text.index("bbbbbb") < text.index("aaaaaa")
+    assert "Failed (Customizing)" in text
+    assert [run["runState"] for run in json.loads(invoke("list", "--json"))] == ["Running", "Failed"]
+    assert len(json.loads(invoke("list", "--json", "--limit", "1"))) == 1
+
+
+def test_show(home: Home) -> None:
+    build(RunDirectory.create(home, run_id="20260101T000000-aaaaaa"))
+    text = invoke("show")
+    for expected in (
+        "IT_g_web",
+        "1. step1",
+        "succeeded",
+        "exit 3",
+        "error: step2 said ****",
+        "failure bundle: /b",
+    ):
+        assert expected in text
+    data = json.loads(invoke("show", "2026", "--json"))
+    assert (data["runId"], data["exitCode"]) == ("20260101T000000-aaaaaa", 1)
+
+
+def test_logs(home: Home) -> None:
+    run = RunDirectory.create(home)
+    build(run)
+    assert invoke("logs") == run.customization_log.read_text()
+    assert invoke("logs", "latest", "--follow") == run.customization_log.read_text()
+    with pytest.raises(NotFoundError, match=r"validation\.log") as caught:
+        invoke("logs", "--validation")
+    assert "customization.log" in (caught.value.hint or "")
+    run.serial_log.write_bytes(b"login: \xff\n")
+    assert "login:" in invoke("logs", "--serial")
+    with pytest.raises(UsageError):
+        invoke("logs", "--serial", "--validation")
+
+
+def test_report(home: Home) -> None:
+    run = RunDirectory.create(home)
+    with pytest.raises(NotFoundError):
+        invoke("report")
+    run.report.write_text("<html>")
+    assert invoke("report").strip() == str(run.report)
+    assert json.loads(invoke("report", "--json")) == {"runId": run.run_id, "report": str(run.report)}
+
+
+def test_an_unknown_run(home: Home) -> None:
+    for verb in ("show", "logs", "cancel", "report"):
+        with pytest.raises(NotFoundError):
+            invoke(verb, "nothing")
+
+
+def test_gc(home: Home) -> None:
+    result = runner.invoke(gc_cli.app, [], catch_exceptions=False)
+    assert "Nothing to clear away" in result.output
+    (home.downloads).mkdir(parents=True)
+    result = runner.invoke(gc_cli.app, ["--dry-run", "--json"], catch_exceptions=False)
+    assert json.loads(result.output) == {"dryRun": True, "freed": 0, "removed": [], "left": []}

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.gc import STALE_SECONDS, collect, disk_usage
+from builder.journal import Journal
+from builder.lock import FileLock
+from builder.owner import Owner
+from builder.runs import RunDirectory
+from builder.services import Services
+from builder.settings import Home
+from builder.workspace import Places, Workspace
+from templates.model import ImageTemplate
+
+Make = Callable[..., ImageTemplate]
+
+
+def aged(path: Path, seconds: float) -> Path:
+    then = time.time() - seconds
+    for item in (*path.rglob("*"), path):
+        os.utime(item, (then, then))
+    return path
+
+
+def files(home: Home) -> set[str]:
+    return {str(path.relative_to(home.root)) for path in home.root.rglob("*") if path.is_file()}
+
+
+def crashed(template: ImageTemplate, services: Services, run_id: str = "dead") -> Workspace:
+    workspace = Workspace(template, services, run_id=run_id)
+    workspace.__enter__()
+    workspace.file("os.qcow2").write_bytes(b"x" * 8192)
+    workspace._lock.release()  # as the kernel does when the process ends
+    return workspace
+
+
+def test_an_empty_home(home: Home) -> None:
+    report = collect(home, None)
+    assert (report.removed, report.left) == ([], [])
+
+
+def test_a_dead_workspace_goes_without_a_trace(template: Make, services: Services) -> None:
+    crashed(template(), services)
+    report = collect(services.home, None)
+    (item,) = report.removed
+    assert (item.kind, item.name) == ("workspace", "IT_goldsmith_web")
+    assert "dead" in item.reason
+    assert report.freed >= 8192
+    assert files(services.home) == set()
+
+
+def test_a_live_one_is_not_touched(template: Make, services: Services) -> None:
+    with Workspace(template(), services, run_id="alive") as workspace:
+        workspace.file("f").write_text("x")
+        before = files(services.home)
+        assert collect(services.home, None).removed == []
+        assert files(services.home) == before
+
+
+def test_a_dry_run_only_looks(template: Make, services: Services) -> None:
+    crashed(template(), services)
+    run = RunDirectory.create(services.home)
+    run.record.owner = {**Owner.current().to_json(), "startTicks": 1}
+    run.save()
+    before = files(services.home)
+    report = collect(services.home, None, dry_run=True)
+    assert {item.kind for item in report.removed} == {"workspace", "run"}
+    assert files(services.home) == before
+    assert RunDirectory(run.path).read().run_state == "Running"
+
+
+def test_a_directory_that_is_not_ours_stays(home: Home) -> None:
+    foreign = home.staging / "IT_somebody_else"
+    foreign.mkdir(parents=True)
+    (foreign / "precious").write_text("x")
+    assert collect(home, None).removed == []
+    assert (foreign / "precious").exists()
+
+
+def test_a_journal_without_its_directory(home: Home) -> None:
+    places = Places(home, "IT_g_Web")
+    places.journal.parent.mkdir(parents=True)
+    sock = home.staging / "sock"
+    sock.write_text("x")
+    Journal(places.journal).intent("directory", "workspace:IT_g_Web", path=str(places.directory))
+    Journal(places.journal).intent("file", "sock", path=str(sock))
+    collect(home, None)
+    assert files(home) == set()
+
+
+def test_what_cannot_go_is_said_and_stays_known(template: Make, services: Services, tmp_path: Path) -> None:
+    dead = crashed(template(), services)
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    dead.journal.intent("file", "out", path=str(outside))
+    report = collect(services.home, None)
+    assert [item.name for item in report.left] == ["IT_goldsmith_web: out"]
+    assert outside.exists()
+    assert not dead.path.exists()
+    assert [entry.token for entry in dead.journal.open_entries()] == ["out"]
+    assert [item.name for item in collect(services.home, None).left] == ["it_goldsmith_web: out"]
+
+
+def test_interrupted_runs_are_marked_and_live_ones_not(home: Home) -> None:
+    dead, alive, done = (RunDirectory.create(home, run_id=name) for name in ("dead", "alive", "done"))
+    for run in (dead, done):
+        run.record.owner = {**Owner.current().to_json(), "startTicks": 1}
+    done.record.run_state = "Succeeded"
+    for run in (dead, alive, done):
+        run.save()
+    report = collect(home, None)
+    assert [(item.kind, item.name) for item in report.removed] == [("run", "dead")]
+    states = {run.run_id: RunDirectory(run.path).read() for run in (dead, alive, done)}
+    assert {name: record.run_state for name, record in states.items()} == {
+        "dead": "Failed",
+        "alive": "Running",
+        "done": "Succeeded",
+    }
+    assert "interrupted" in states["dead"].message
+    assert collect(home, None).removed == []
+
+
+def test_kept_disks_go_after_their_time(home: Home) -> None:
+    old, young = (RunDirectory.create(home, run_id=name) for name in ("old", "young"))
+    for run, days in ((old, 8), (young, 6)):
+        run.record.run_state = "Failed"
+        run.save()
+        run.kept.mkdir()
+        (run.kept / "kept.json").write_text("{}")
+        aged(run.kept, days * 86400)
+    report = collect(home, None, keep_days=7)
+    assert [(item.kind, item.name) for item in report.removed] == [("kept", "old")]
+    assert not old.kept.exists()
+    assert young.kept.exists()
+    assert old.record_file.exists(), "record and logs stay"
+
+
+def test_stale_temporaries_go_fresh_ones_and_results_stay(home: Home) -> None:
+    stale = [
+        home.downloads / "a.img.part",
+        home.bases / ".tmp-1" / "deep" / "disk",
+        home.images / "x" / ".disk.vhd.ab12.part",
+        home.regions / "local" / ".tmp.x",
+    ]
+    fresh = [home.downloads / "b.img.part", home.bases / ".tmp-2" / "disk"]
+    results = [home.downloads / "c.img", home.bases / "debian" / "disk.qcow2", home.images / "x" / "disk.vhd"]
+    for path in (*stale, *fresh, *results):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    for path in (*stale, *results):
+        aged(path, STALE_SECONDS * 2)
+    aged(home.bases / ".tmp-1", STALE_SECONDS * 2)
+    report = collect(home, None)
+    assert {path.exists() for path in stale} == {False}
+    assert {path.exists() for path in (*fresh, *results)} == {True}
+    assert {item.kind for item in report.removed} == {"download", "temporary"}
+    assert len(report.removed) == 4
+
+
+def test_a_directory_somebody_still_writes_in_is_not_stale(home: Home) -> None:
+    tree = home.bases / ".tmp-1"
+    (tree / "deep").mkdir(parents=True)
+    aged(tree, STALE_SECONDS * 2)
+    (tree / "deep" / "disk").write_text("just now")
+    assert collect(home, None).removed == []
+
+
+@dataclass
+class FakeRegistry:
+    calls: int = 0
+
+    def reclaim(self) -> Any:
+        self.calls += 1
+
+        class Taken:
+            versions = ("/v/1.0.0",)
+
+        return Taken()
+
+
+def test_reservations_of_the_dead_are_taken_back(home: Home) -> None:
+    registry = FakeRegistry()
+    (item,) = collect(home, registry).removed
+    assert (item.kind, item.name) == ("reservation", "/v/1.0.0")
+    assert collect(home, registry, dry_run=True).removed == []
+    assert registry.calls == 1
+
+
+def test_disk_usage_counts_links_once_and_holes_not_at_all(tmp_path: Path) -> None:
+    tree = tmp_path / "t"
+    tree.mkdir()
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(10**9)
+    (tree / "data").write_bytes(b"x" * 100_000)
+    once = disk_usage(tree)
+    os.link(tree / "data", tree / "link")
+    assert disk_usage(tree) == once
+    assert 100_000 <= once < 10**7
+    assert disk_usage(tmp_path / "none") == 0
+
+
+class TestLock:
+    def test_one_holder_and_no_file_afterwards(self, tmp_path: Path) -> None:
+        first, second = FileLock(tmp_path / "l" / "x.lock"), FileLock(tmp_path / "l" / "x.lock")
+        assert first.try_acquire(runId="r1")
+        assert not second.try_acquire(runId="r2")
+        assert second.holder()["runId"] == "r1"
+        assert Owner.from_json(second.holder()["owner"]) == Owner.current()
+        second.release()  # not the holder: changes nothing
+        assert not second.try_acquire()
+        first.release()
+        assert not first.path.exists()
+        assert second.try_acquire()
+        second.release()
+
+    def test_a_lock_on_a_removed_file_counts_for_nothing(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.lock"
+        lost = FileLock(path)
+        assert lost.try_acquire()
+        path.unlink()  # what a release does between another's open and lock
+        late = FileLock(path)
+        assert late.try_acquire()
+        assert path.exists()
+        late.release()
+        lost.release()
