@@ -11,7 +11,6 @@ from builder.ui.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
 
 @dataclass(frozen=True, slots=True)
