@@ -38,12 +38,13 @@ def list_images(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the images, the latest version of each."""
-    entries = [
-        catalogue.lookup(image.publisher, image.offer, image.sku)
-        for catalogue in (_catalogue(),)
+    catalogue = _catalogue()
+    images = [
+        image
         for image in catalogue.images
         if word is None or word.casefold() in f"{image.urn} {image.description}".casefold()
     ]
+    entries = [catalogue.lookup(image.publisher, image.offer, image.sku) for image in images]
     if json:
         print_json([_facts(entry) for entry in entries])
     elif not entries:

@@ -58,7 +58,8 @@ def test_show_as_json(capsys):
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("Debian", "publisher:offer:sku"), ("a:b:c:d:e", "publisher:offer:sku"), ("a::c", "publisher:offer:sku"),
-     ("Debian:debian-12:13", "Did you mean Debian:debian-12:12"), ("Debian:debian-12:12:9.9", "Versions here")],
+     ("Debian:debian-12:13", "Did you mean Debian:debian-12:12"),
+     ("Debian:debian-12:12:9.9", "Versions here")],
 )  # fmt: skip
 def test_show_what_is_not_there(capsys, name, hint):
     assert cli.main(["marketplace", "show", name]) == 2
