@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from builder.errors import EnvironmentProblem
 from builder.owner import Owner
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_HOLDER_LOOKS = 20
+_HOLDER_PAUSE_SECONDS = 0.02
 
 
 class FileLock:
@@ -70,11 +73,17 @@ class FileLock:
 
     def holder(self) -> dict[str, Any]:
         """What the holder wrote: `owner`, `since` and its facts; empty when unknown."""
-        try:
-            record = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        # It takes the lock an instant before it has written who it is.
+        for _ in range(_HOLDER_LOOKS):
+            try:
+                record = json.loads(self.path.read_bytes())
+            except FileNotFoundError:
+                return {}
+            except (OSError, ValueError):
+                time.sleep(_HOLDER_PAUSE_SECONDS)
+                continue
+            return record if isinstance(record, dict) else {}
+        return {}
 
     def release(self) -> None:
         """Remove the file and let go. Harmless when not held."""
