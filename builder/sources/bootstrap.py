@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
+import shlex
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from builder.deadline import Deadline
@@ -19,10 +19,15 @@ from builder.errors import BuildError, EnvironmentProblem
 from builder.events import EventBus, Wait
 from builder.process import ProcessError, require, run
 from builder.sources import debian
+from builder.sources.mirrors import Mirrors
+from builder.sources.scratch import inside_namespace, remove_tree
 
 # Raised whenever the same recipe gives another disk.
 EPOCH = 1
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_BOOTSTRAP_SECONDS = 1800.0
+_DISK_SECONDS = 600.0
+_PHASES = ("I: running", "I: downloading", "I: extracting", "I: installing", "I: cleaning", "I: creating")
 
 
 def overlay_tar(files: dict[str, tuple[str, int]]) -> bytes:
@@ -38,66 +43,58 @@ def overlay_tar(files: dict[str, tuple[str, int]]) -> bytes:
 
 
 def mmdebstrap_argv(
-    suite: str, tar: Path, mirrors: Sequence[str], *, before: Path, after: Path, as_root: bool
+    suite: str, tar: Path, mirrors: Mirrors, *, before: Path, after: Path, packages: Sequence[str], mode: str
 ) -> list[str]:
-    """The mmdebstrap command. `mirrors` are lines of a sources.list, none for its own default."""
+    """The mmdebstrap command; without mirrors it takes its own default."""
     return [
         require("mmdebstrap", "mmdebstrap"),
-        f"--mode={'root' if as_root else 'unshare'}",
+        f"--mode={mode}",
         "--variant=minbase",
         "--architectures=amd64",
         "--format=tar",
         f"--keyring={KEYRING}",
-        f"--include={','.join(debian.PACKAGES)}",
-        f"--essential-hook=tar-in {before} /",
-        f"--customize-hook=tar-in {after} /",
+        f"--include={','.join((*debian.PACKAGES, *packages))}",
+        f"--essential-hook=tar-in {shlex.quote(str(before))} /",
+        f"--customize-hook=tar-in {shlex.quote(str(after))} /",
         '--customize-hook=chroot "$1" /root/finish.sh',
         suite,
         str(tar),
-        *mirrors,
+        *mirrors.lines,
     ]
 
 
-def namespace(*, as_root: bool) -> list[str]:
-    """What to put before a command that must act as root over the tree."""
-    if as_root:
-        return []
-    unshare = require("unshare", "util-linux")
-    require("newuidmap", "uidmap")
-    return [unshare, "--user", "--map-root-user", "--map-auto", "--"]
-
-
 class Bootstrap:
-    """One bootstrap of `suite` into `folder`, which must exist and be empty of our names."""
+    """One bootstrap of `suite` into `folder`, which must exist."""
 
-    def __init__(self, suite: str, mirrors: Sequence[str], layout: DiskLayout, folder: Path) -> None:
+    def __init__(
+        self,
+        suite: str,
+        mirrors: Mirrors,
+        layout: DiskLayout,
+        folder: Path,
+        *,
+        packages: Sequence[str] = (),
+    ) -> None:
         self._suite = suite
-        self._mirrors = tuple(mirrors)
+        self._mirrors = mirrors
         self._layout = layout
         self._folder = folder
-        self._tree = folder / "tree"
-        self._as_root = os.geteuid() == 0
+        self._packages = tuple(packages)
 
     def build(self, image: Path, *, deadline: Deadline, bus: EventBus) -> None:
         """Write the disk to `image`, a path inside the folder. Raises BuildError, EnvironmentProblem."""
-        tar = self._folder / "tree.tar"
-        inside = namespace(as_root=self._as_root)
+        inside = inside_namespace()
+        tar, tree = self._folder / "tree.tar", self._folder / "tree"
         try:
             self._mmdebstrap(tar, deadline, bus)
             with Wait(bus, "Writing the disk"):
-                self._unpack(tar, inside, deadline)
+                _unpack(tar, tree, inside, deadline)
                 tar.unlink()
-                grub = self._tree / "boot/grub"
-                boot = BootFiles(
-                    (grub / "i386-pc/boot.img").read_bytes(),
-                    (grub / "i386-pc/core.img").read_bytes(),
-                    grub / "x86_64-efi/core.efi",
-                )
-                assemble(
-                    self._tree, image, self._layout, boot, timeout=deadline.remaining(600), prefix=inside
-                )
+                timeout = deadline.remaining(_DISK_SECONDS)
+                assemble(tree, image, self._layout, _boot_files(tree), timeout=timeout, prefix=inside)
         finally:
-            self._remove_tree(inside)
+            tar.unlink(missing_ok=True)
+            remove_tree(tree)
 
     def _mmdebstrap(self, tar: Path, deadline: Deadline, bus: EventBus) -> None:
         if not KEYRING.exists():
@@ -110,18 +107,53 @@ class Bootstrap:
         before.write_bytes(overlay_tar(debian.files_before(uuid)))
         after.write_bytes(overlay_tar(debian.files_after(uuid)))
         argv = mmdebstrap_argv(
-            self._suite, tar, self._mirrors, before=before, after=after, as_root=self._as_root
+            self._suite,
+            tar,
+            self._mirrors,
+            before=before,
+            after=after,
+            packages=self._packages,
+            mode="root" if os.geteuid() == 0 else "unshare",
         )
-        with Wait(bus, "Bootstrapping Debian"):
-            run(argv, timeout=deadline.remaining(1800), on_line=None)
+        try:
+            with Wait(bus, f"Bootstrapping Debian {self._suite}"):
+                run(argv, timeout=deadline.remaining(_BOOTSTRAP_SECONDS), on_line=_progress(bus))
+        except ProcessError as error:
+            if deadline.expired:
+                raise deadline.error() from error
+            raise BuildError(
+                f"Debian {self._suite} could not be bootstrapped.",
+                details=(error.message, *error.details),
+                hint="Check that the package mirror answers; GOLDSMITH_DEBIAN_MIRROR names another one.",
+            ) from error
+        finally:
+            before.unlink()
+            after.unlink()
 
-    def _unpack(self, tar: Path, inside: list[str], deadline: Deadline) -> None:
-        self._tree.mkdir()
-        # Device nodes cannot be made in a namespace and are not needed: the kernel mounts devtmpfs.
-        unpack = ["tar", "--extract", "--file", tar, "--directory", self._tree, "--numeric-owner"]
-        options = ["--same-permissions", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"]
-        run([*inside, *unpack, *options], timeout=deadline.remaining(600))
 
-    def _remove_tree(self, inside: list[str]) -> None:
-        if self._tree.exists():
-            run([*inside, "rm", "-rf", "--one-file-system", self._tree], timeout=120, ok=(0, 1))
+def _unpack(tar: Path, tree: Path, inside: list[str], deadline: Deadline) -> None:
+    tree.mkdir(mode=0o755)
+    # Device nodes cannot be made in a namespace and are not needed: the kernel mounts devtmpfs.
+    unpack = ["tar", "--extract", "--file", str(tar), "--directory", str(tree), "--numeric-owner"]
+    options = ["--same-permissions", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"]
+    run([*inside, *unpack, *options], timeout=deadline.remaining(_DISK_SECONDS))
+
+
+def _boot_files(tree: Path) -> BootFiles:
+    grub = tree / "boot/grub"
+    bios = grub / "i386-pc"
+    return BootFiles(
+        boot=(bios / "boot.img").read_bytes(),
+        core=(bios / "core.img").read_bytes(),
+        efi=grub / "x86_64-efi/core.efi",
+    )
+
+
+def _progress(bus: EventBus) -> Callable[[str], None]:
+    """mmdebstrap marks its phases with "I: "; they say more than a bar could."""
+
+    def tell(line: str) -> None:
+        if line.startswith(_PHASES):
+            bus.note(f"mmdebstrap: {line.removeprefix('I: ').rstrip('.')}")
+
+    return tell

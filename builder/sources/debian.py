@@ -34,15 +34,15 @@ PACKAGES = (
     "grub-efi-amd64-bin",
 )
 
-# No rootdelay: Debian's initramfs waits for the root device by itself, and sleeps the whole delay if told one.
+# No rootdelay: Debian's initramfs waits for the root device by itself; told a delay, it sleeps all of it.
 KERNEL_LINE = "console=tty0 console=ttyS0,115200 earlyprintk=ttyS0,115200 consoleblank=0 net.ifnames=0"
 
 # Drivers for Hyper-V (Azure) and for QEMU's machines; udev loads what the machine has.
 INITRAMFS_MODULES = (
-    "hv_vmbus hv_storvsc hv_netvsc hv_utils hyperv_keyboard pci_hyperv "
-    "virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng "
-    "ata_piix ahci sd_mod sr_mod nvme isofs"
-).split()
+    *("hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "hyperv_keyboard", "pci_hyperv"),
+    *("virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_rng"),
+    *("ata_piix", "ahci", "sd_mod", "sr_mod", "nvme", "isofs"),
+)
 
 _INITRAMFS_HOOK = f"""#!/bin/sh
 # The drivers a disk needs under Hyper-V (Azure) and QEMU, whichever machine made this initramfs.
@@ -80,7 +80,7 @@ GRUB_DISABLE_OS_PROBER=true
 GRUB_DISABLE_RECOVERY=true
 """
 
-# Good until the first update-grub inside a guest writes the full one; the links always name the newest kernel.
+# Good until the first update-grub in a guest writes the full one; the links name the newest kernel.
 _GRUB_CFG = """\
 serial --unit=0 --speed=115200
 terminal_input console serial
@@ -110,7 +110,7 @@ def files_before(uuid: str) -> dict[str, tuple[str, int]]:
     """Files (path -> text, mode) that must be there before the packages are configured."""
     return {
         "etc/initramfs-tools/hooks/hypervisors": (_INITRAMFS_HOOK, 0o755),
-        "etc/fstab": (f"UUID={uuid} / ext4 rw,discard,errors=remount-ro,x-systemd.growfs 0 1\n", 0o644),
+        "etc/fstab": (f"UUID={uuid} / ext4 rw,discard,errors=remount-ro 0 1\n", 0o644),
         "etc/kernel-img.conf": ("do_symlinks = yes\ndo_initrd = yes\nimage_dest = /\n", 0o644),
         "etc/default/locale": ("LANG=C.UTF-8\n", 0o644),
         "etc/default/grub": (_DEFAULT_GRUB, 0o644),

@@ -1,0 +1,171 @@
+"""The cache of base disks: `cache/bases/<key>/` holds one disk, read-only, and its meta.json.
+
+Rules:
+- A base appears by one rename, after fsync; what is half made carries the name `.<key>.tmp`.
+- A base has an `identity` beside its `key`. The key says how it is made; made again (newer
+  packages), the disk differs, and a layer on the old one must not be laid on the new one. So the
+  identity is drawn anew for each making unless the recipe fixes every byte.
+- Damaged or foreign (another format version, another size) means it is made again, never an error.
+- One lock a key: of two builds that want it, one makes it and the other waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from builder.deadline import Deadline
+from builder.disk.extents import sync_directory, sync_file
+from builder.disk.graph import BlockGraph, DiskFormat, DiskLayer
+from builder.errors import BuildError
+from builder.events import EventBus, Wait
+from builder.sources.base import SourceDisk
+
+FORMAT = 1
+_META = "meta.json"
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class BaseMeta:
+    """What meta.json says. `size` is what the guest sees, `file_size` the file's length, in bytes."""
+
+    identity: str
+    description: str
+    file: str
+    disk_format: DiskFormat
+    size: int
+    file_size: int
+    created: float
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDisk:
+    """What a maker wrote into the folder it was given. `size` in bytes as the guest sees it."""
+
+    file: Path
+    disk_format: DiskFormat
+    size: int
+
+
+class BaseCache:
+    """The bases of one home."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, key: str) -> BaseMeta | None:
+        """The base under `key`, None when it is not there or not sound."""
+        folder = self._root / key
+        try:
+            data = json.loads((folder / _META).read_text())
+            meta = BaseMeta(**data)
+            sound = meta.format == FORMAT and (folder / meta.file).stat().st_size == meta.file_size
+        except (OSError, ValueError, TypeError):
+            return None
+        return meta if sound else None
+
+    def open(self, key: str, meta: BaseMeta) -> SourceDisk:
+        """The disk of a base that was found."""
+        layer = DiskLayer(self._root / key / meta.file, meta.disk_format)
+        return SourceDisk(BlockGraph((layer,)), meta.size)
+
+    def next_identity(self, key: str) -> str:
+        """The identity the base will have once it is made: the same for all who ask until then."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        file = self._pending(key)
+        drawn = self._root / f".{key}.{uuid.uuid4().hex}"
+        drawn.write_text(uuid.uuid4().hex)
+        try:
+            # A link appears with its content or not at all, so nobody reads a half-written one.
+            with contextlib.suppress(FileExistsError):
+                file.hardlink_to(drawn)
+            return f"{key}-{file.read_text()}"
+        finally:
+            drawn.unlink()
+
+    def make(
+        self,
+        key: str,
+        identity: str,
+        description: str,
+        maker: Callable[[Path], MadeDisk],
+        *,
+        deadline: Deadline,
+        bus: EventBus,
+    ) -> SourceDisk:
+        """Open the base, or let `maker` write it into a folder and keep that. Raises what `maker` raises."""
+        with self._lock(key, deadline, bus):
+            meta = self.find(key)
+            if meta is None:
+                meta = self._make(key, identity, description, maker)
+            if meta.identity != identity:
+                raise BuildError(
+                    f"{description} was made anew by another build just now.",
+                    hint="Start this build again; it takes the new one.",
+                )
+            return self.open(key, meta)
+
+    def _make(self, key: str, identity: str, description: str, maker: Callable[[Path], MadeDisk]) -> BaseMeta:
+        from builder.sources.scratch import remove_tree
+
+        temporary, final = self._root / f".{key}.tmp", self._root / key
+        remove_tree(temporary)
+        remove_tree(final)
+        temporary.mkdir(parents=True)
+        try:
+            made = maker(temporary)
+            meta = BaseMeta(
+                identity,
+                description,
+                made.file.name,
+                made.disk_format,
+                made.size,
+                made.file.stat().st_size,
+                time.time(),
+            )
+            made.file.chmod(0o444)
+            sync_file(made.file)
+            (temporary / _META).write_text(json.dumps(asdict(meta), indent=1))
+            sync_file(temporary / _META)
+            sync_directory(temporary)
+            # Gone before the base appears: whoever finds neither draws a new identity.
+            self._pending(key).unlink(missing_ok=True)
+            temporary.rename(final)
+            sync_directory(self._root)
+        except BaseException:
+            remove_tree(temporary)
+            raise
+        return meta
+
+    def _pending(self, key: str) -> Path:
+        return self._root / f".{key}.next"
+
+    @contextlib.contextmanager
+    def _lock(self, key: str, deadline: Deadline, bus: EventBus) -> Iterator[None]:
+        self._root.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._root / f".{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            if not _try_lock(fd):
+                with Wait(bus, "Waiting for another build that makes the same base"):
+                    while not _try_lock(fd):
+                        time.sleep(deadline.remaining(_POLL_SECONDS))
+            yield
+        finally:
+            os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

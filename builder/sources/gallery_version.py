@@ -1,0 +1,89 @@
+"""SharedImageVersion: start from a gallery version that an earlier build distributed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from builder.errors import NotFoundError, PreflightError
+from builder.services import Services
+from builder.sources.base import ResolvedSource, SourceDisk
+from builder.sources.registered import check_there, identity_of, open_vhd, with_known
+from templates.arm_id import parse_image_version
+from templates.model.source import SharedImageVersionSource
+
+if TYPE_CHECKING:
+    from builder.registry.records import ReplicaRecord, VersionRecord
+
+
+class GalleryVersionSource:
+    """Starts from `source.imageVersionId` in the local registry; `latest` is resolved here, once."""
+
+    def __init__(self, model: SharedImageVersionSource, services: Services) -> None:
+        self._model = model
+        self._services = services
+
+    def resolve(self) -> ResolvedSource:
+        """Find the exact version and its file. Raises NotFoundError, PreflightError."""
+        record = self._record
+        check_there(self._replica.path, self._what)
+        return ResolvedSource(
+            identity=self._identity,
+            description=record.id,
+            os_type=record.os_type,
+            generation=record.generation,
+            exact_version=record.id,
+            version_number=record.version,
+            size=record.size,
+            cached=True,
+        )
+
+    def prepare(self) -> SourceDisk:
+        """Open the version's VHD. Raises NotFoundError, VhdError."""
+        return open_vhd(self._replica.path, self._what, self._identity, self._services)
+
+    @property
+    def _identity(self) -> str:
+        record = self._record
+        return identity_of(record.digest, record.id, record.created_at.isoformat())
+
+    @property
+    def _what(self) -> str:
+        return f"the gallery version {self._record.id}"
+
+    @cached_property
+    def _replica(self) -> ReplicaRecord:
+        replica = self._record.replica()
+        if replica is None:
+            raise NotFoundError(
+                f"The gallery version {self._record.id} has no copy in any region.",
+                hint="Replicate it, or build it again.",
+            )
+        return replica
+
+    @cached_property
+    def _record(self) -> VersionRecord:
+        registry = self._services.registry
+        definition_id = str(parse_image_version(self._model.image_version_id).definition)
+        try:
+            record = registry.find_version(self._model.image_version_id)
+            definition = registry.find_definition(definition_id)
+        except NotFoundError as error:
+            raise with_known(error, *self._known(definition_id)) from error
+        if record.os_state != "Generalized":
+            raise PreflightError(
+                f"{record.id} is {record.os_state.lower()}; only generalized images can be a source.",
+                hint="Distribute to a definition whose osState is Generalized.",
+            )
+        if definition.architecture.casefold() != "x64":
+            raise PreflightError(
+                f"{record.id} is an {definition.architecture} image; only x64 can be built here."
+            )
+        return record
+
+    def _known(self, definition_id: str) -> tuple[str, list[str]]:
+        registry = self._services.registry
+        versions = [version.version for version in registry.list_versions(definition_id)]
+        if versions:
+            return "version", versions
+        return "definition", [definition.label for definition in registry.list_definitions()]

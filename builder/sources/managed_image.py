@@ -1,0 +1,57 @@
+"""ManagedImage: start from a managed image that an earlier build distributed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from builder.errors import NotFoundError
+from builder.services import Services
+from builder.sources.base import ResolvedSource, SourceDisk
+from builder.sources.registered import check_there, identity_of, open_vhd, with_known
+from templates.model.source import ManagedImageSource as ManagedImageModel
+
+if TYPE_CHECKING:
+    from builder.registry.records import ImageRecord
+
+
+class ManagedImageSource:
+    """Starts from `source.imageId` in the local registry."""
+
+    def __init__(self, model: ManagedImageModel, services: Services) -> None:
+        self._model = model
+        self._services = services
+
+    def resolve(self) -> ResolvedSource:
+        """Find the image and its file. Raises NotFoundError."""
+        record = self._record
+        check_there(record.path, f"the managed image {record.name}")
+        return ResolvedSource(
+            identity=self._identity,
+            description=record.id,
+            os_type=record.os_type,
+            generation=record.generation,
+            exact_version=record.id,
+            size=record.size,
+            cached=True,
+        )
+
+    def prepare(self) -> SourceDisk:
+        """Open the image's VHD. Raises NotFoundError, VhdError."""
+        record = self._record
+        what = f"the managed image {record.name}"
+        return open_vhd(record.path, what, self._identity, self._services)
+
+    @property
+    def _identity(self) -> str:
+        record = self._record
+        return identity_of(record.digest, record.id, record.created_at.isoformat())
+
+    @cached_property
+    def _record(self) -> ImageRecord:
+        registry = self._services.registry
+        try:
+            return registry.find_image(self._model.image_id)
+        except NotFoundError as error:
+            names = [f"{image.resource_group}/{image.name}" for image in registry.list_images()]
+            raise with_known(error, "managed image", names) from error

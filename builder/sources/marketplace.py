@@ -1,0 +1,206 @@
+"""PlatformImage: a marketplace image made, fetched or opened by its catalogue recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+
+from builder.disk import qemu_img
+from builder.disk.graph import BlockGraph, DiskFormat, DiskLayer
+from builder.errors import NotFoundError, PreflightError
+from builder.process import ProcessError
+from builder.services import Services
+from builder.sources.base import ResolvedSource, SourceDisk
+from builder.sources.bases import BaseCache, MadeDisk
+from builder.sources.catalogue import (
+    BootstrapRecipe,
+    CatalogueEntry,
+    DownloadRecipe,
+    FileRecipe,
+    load_catalogue,
+)
+from builder.sources.mirrors import Mirrors, find_mirrors
+from templates.model.source import PlatformImageSource
+
+_CONVERT_SECONDS = 1800.0
+# How qemu-img calls the formats of a catalogue.
+_QEMU_FORMATS = {"raw": "raw", "qcow2": "qcow2", "vhd": "vpc", "vhdx": "vhdx", "vmdk": "vmdk"}
+
+
+class MarketplaceSource:
+    """Starts from publisher/offer/sku/version of the catalogue."""
+
+    def __init__(self, model: PlatformImageSource, services: Services) -> None:
+        self._model = model
+        self._services = services
+        self._cache = BaseCache(services.home.bases)
+        self._resolved: ResolvedSource | None = None
+
+    def resolve(self) -> ResolvedSource:
+        """Find the exact version and whether its base is here. Raises NotFoundError, PreflightError."""
+        if self._resolved is None:
+            self._resolved = self._resolve()
+        return self._resolved
+
+    def prepare(self) -> SourceDisk:
+        """Bootstrap, download or open the disk. Raises BuildError, EnvironmentProblem, DownloadError."""
+        resolved = self.resolve()
+        recipe = self._entry.recipe
+        if isinstance(recipe, FileRecipe) and recipe.format in ("raw", "qcow2"):
+            return self._open(recipe)
+        return self._cache.make(
+            self._key,
+            resolved.identity,
+            resolved.description,
+            self._make,
+            deadline=self._services.deadline,
+            bus=self._services.bus,
+        )
+
+    @cached_property
+    def _entry(self) -> CatalogueEntry:
+        model = self._model
+        catalogue = load_catalogue(self._services.home)
+        return catalogue.lookup(model.publisher, model.offer, model.sku, model.version)
+
+    @cached_property
+    def _mirrors(self) -> Mirrors:
+        recipe = self._entry.recipe
+        assert isinstance(recipe, BootstrapRecipe)  # noqa: S101 - only asked for by bootstraps
+        return find_mirrors(recipe.suite, self._services.settings)
+
+    @cached_property
+    def _key(self) -> str:
+        """Names how the base is made; recipes that give the same disk share it."""
+        recipe = self._entry.recipe
+        if isinstance(recipe, BootstrapRecipe):
+            from builder.sources.bootstrap import EPOCH
+
+            spec: object = [EPOCH, recipe.model_dump(mode="json"), self._mirrors.key]
+        elif isinstance(recipe, DownloadRecipe):
+            spec = ["file", recipe.sha256.lower(), recipe.format]
+        else:
+            spec = ["file", self._file_digest, recipe.format]
+        return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def _file_digest(self) -> str:
+        from builder.disk.extents import content_digest
+
+        recipe = self._entry.recipe
+        assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
+        if not recipe.path.is_file():
+            raise NotFoundError(
+                f"The disk image {recipe.path} of {self._entry.urn} does not exist.",
+                hint="Correct its path in catalogue.json.",
+            )
+        if recipe.sha256:
+            with recipe.path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != recipe.sha256.lower():
+                raise PreflightError(
+                    f"{recipe.path} is not the file that {self._entry.urn} promises.",
+                    details=(f"expected sha256 {recipe.sha256.lower()}", f"found    sha256 {found}"),
+                )
+        return content_digest(recipe.path)
+
+    def _resolve(self) -> ResolvedSource:
+        entry = self._entry
+        if entry.image.architecture != "x64":
+            raise PreflightError(
+                f"{entry.urn} is an {entry.image.architecture} image; only x64 can be built here.",
+                hint="Choose the x64 image of the same publisher.",
+            )
+        identity, size, cached = self._identity()
+        return ResolvedSource(
+            identity=identity,
+            description=entry.urn,
+            os_type=entry.image.os_type,
+            generation=entry.image.generation,
+            exact_version=entry.version,
+            size=size,
+            cached=cached,
+        )
+
+    def _identity(self) -> tuple[str, int, bool]:
+        """Identity, size (0: not known yet) and whether the disk is here."""
+        recipe = self._entry.recipe
+        if isinstance(recipe, FileRecipe) and recipe.format in ("raw", "qcow2"):
+            return self._key, _virtual_size(recipe.path, recipe.format), True
+        meta = self._cache.find(self._key)
+        if meta is not None:
+            return meta.identity, meta.size, True
+        if isinstance(recipe, BootstrapRecipe):
+            return self._cache.next_identity(self._key), recipe.size_mib * 1024**2, False
+        return self._key, 0, False
+
+    def _open(self, recipe: FileRecipe) -> SourceDisk:
+        disk_format: DiskFormat = "qcow2" if recipe.format == "qcow2" else "raw"
+        graph = BlockGraph((DiskLayer(recipe.path, disk_format),))
+        return SourceDisk(graph, _virtual_size(recipe.path, recipe.format))
+
+    def _make(self, folder: Path) -> MadeDisk:
+        recipe = self._entry.recipe
+        if isinstance(recipe, BootstrapRecipe):
+            return self._bootstrap(recipe, folder)
+        if isinstance(recipe, FileRecipe):
+            return self._import(recipe.path, recipe.format, folder)
+        from builder.sources.download import fetch
+
+        services = self._services
+        file = services.home.downloads / recipe.sha256.lower()
+        fetch(recipe.url, file, sha256=recipe.sha256, deadline=services.deadline, bus=services.bus)
+        made = self._import(file, recipe.format, folder)
+        file.unlink()  # The base is the file now; the URL and its digest can bring it back.
+        return made
+
+    def _bootstrap(self, recipe: BootstrapRecipe, folder: Path) -> MadeDisk:
+        from builder.disk.assemble import DiskLayout
+        from builder.sources.bootstrap import Bootstrap
+
+        disk = folder / "disk.raw"
+        layout = DiskLayout(seed=self._key, size=recipe.size_mib)
+        bootstrap = Bootstrap(recipe.suite, self._mirrors, layout, folder, packages=recipe.packages)
+        bootstrap.build(disk, deadline=self._services.deadline, bus=self._services.bus)
+        return MadeDisk(disk, "raw", layout.size * 1024**2)
+
+    def _import(self, source: Path, written_format: str, folder: Path) -> MadeDisk:
+        from builder.disk.extents import link_or_copy
+        from builder.events import Wait
+
+        if written_format in ("raw", "qcow2"):
+            size = _virtual_size(source, written_format)
+            disk = folder / f"disk.{written_format}"
+            link_or_copy(source, disk)
+            return MadeDisk(disk, "qcow2" if written_format == "qcow2" else "raw", size)
+        disk = folder / "disk.qcow2"
+        with Wait(self._services.bus, f"Converting {self._entry.urn} from {written_format}"):
+            timeout = self._services.deadline.remaining(_CONVERT_SECONDS)
+            qemu_img.convert(source, _QEMU_FORMATS[written_format], disk, "qcow2", timeout=timeout)
+        return MadeDisk(disk, "qcow2", qemu_img.info(disk, "qcow2").virtual_size)
+
+
+def _virtual_size(path: Path, written_format: str) -> int:
+    """Bytes the guest sees. Raises PreflightError for a file that is not what the catalogue says."""
+    if written_format == "raw":
+        size = path.stat().st_size
+        if size == 0 or size % 512:
+            raise PreflightError(f"{path} is not a raw disk: {size} bytes are no whole number of sectors.")
+        return size
+    with path.open("rb") as file:
+        header = file.read(16)
+    if header[:4] != b"QFI\xfb":
+        raise PreflightError(
+            f"{path} is not a qcow2 image, as the catalogue says.", hint="Correct 'format' in catalogue.json."
+        )
+    if any(header[8:16]):
+        raise PreflightError(
+            f"{path} is an overlay: it needs another file below it.",
+            hint=f"Make it whole: qemu-img convert -O qcow2 {path} whole.qcow2",
+        )
+    try:
+        return qemu_img.info(path, "qcow2").virtual_size
+    except ProcessError as error:
+        raise PreflightError(f"{path} cannot be read as qcow2.", details=error.details) from error

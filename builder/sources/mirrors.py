@@ -1,0 +1,114 @@
+"""Where Debian packages come from: the setting, else this machine's own apt, else mmdebstrap's default.
+
+Both forms of sources.list(5) are read: one line a source, and deb822 stanzas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from builder.settings import Settings
+
+APT = Path("/etc/apt")
+_ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>.*)$")
+_USABLE = ("http://", "https://")
+
+
+@dataclass(frozen=True, slots=True)
+class AptSource:
+    """One archive of one suite."""
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+
+    def line(self) -> str:
+        """As a line of sources.list."""
+        return f"deb {self.uri} {self.suite} {' '.join(self.components)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Lines of sources.list for mmdebstrap (none: its own default), and who named them."""
+
+    kind: Literal["setting", "machine", "default"]
+    lines: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Part of a base's key. Equal keys promise the same packages: every mirror but one that was
+        set by hand is a copy of the same archive.
+        """
+        return f"{self.kind} {' '.join(self.lines)}" if self.kind == "setting" else "debian"
+
+
+def find_mirrors(suite: str, settings: Settings, apt: Path = APT) -> Mirrors:
+    """The mirrors for `suite` of Debian."""
+    if settings.debian_mirror:
+        uri = settings.debian_mirror
+        return Mirrors("setting", (f"deb {uri} {suite} main", f"deb {uri} {suite}-updates main"))
+    found = [source for source in read_apt(apt) if _serves(source, suite)]
+    if not any(source.suite == suite for source in found):
+        return Mirrors("default")
+    only_main = (AptSource(source.uri, source.suite, ("main",)) for source in found)
+    return Mirrors("machine", tuple(dict.fromkeys(source.line() for source in only_main)))
+
+
+def read_apt(apt: Path) -> list[AptSource]:
+    """What /etc/apt names, in apt's order. Files that cannot be read are passed over."""
+    parts = apt / "sources.list.d"
+    found: list[AptSource] = []
+    for file in (apt / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))):
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        found.extend(parse_deb822(text) if file.suffix == ".sources" else parse_lines(text))
+    return found
+
+
+def parse_lines(text: str) -> list[AptSource]:
+    """The sources of the one-line form."""
+    matches = (_ONE_LINE.match(line.split("#", 1)[0].strip()) for line in text.splitlines())
+    return [AptSource(m["uri"], m["suite"], tuple(m["rest"].split())) for m in matches if m]
+
+
+def parse_deb822(text: str) -> list[AptSource]:
+    """The sources of the stanza form: every URI times every suite; disabled stanzas are left out."""
+    found: list[AptSource] = []
+    for stanza in _stanzas(text):
+        types = stanza.get("types", "").split()
+        if "deb" not in types or stanza.get("enabled", "yes").strip().lower() in ("no", "false", "0"):
+            continue
+        components = tuple(stanza.get("components", "").split())
+        for uri in stanza.get("uris", "").split():
+            found += [AptSource(uri, suite, components) for suite in stanza.get("suites", "").split()]
+    return found
+
+
+def _stanzas(text: str) -> Iterator[dict[str, str]]:
+    fields: dict[str, str] = {}
+    name = ""
+    for line in (*text.splitlines(), ""):
+        if line.startswith("#"):
+            continue
+        if not line.strip():
+            if fields:
+                yield fields
+            fields, name = {}, ""
+        elif line[0].isspace():
+            if name:
+                fields[name] += " " + line.strip()
+        else:
+            name, _, value = line.partition(":")
+            name = name.strip().lower()
+            fields[name] = value.strip()
+
+
+def _serves(source: AptSource, suite: str) -> bool:
+    suites: Iterable[str] = (suite, f"{suite}-updates", f"{suite}-security")
+    return source.suite in suites and "main" in source.components and source.uri.startswith(_USABLE)
