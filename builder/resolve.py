@@ -10,11 +10,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-from builder.errors import BuildTimeoutError, NotFoundError, PreflightError
+from builder.errors import BuildTimeoutError, PreflightError
+from builder.sources.download import public_url, read_uri
 from provisioners.base import FrozenContent
 from templates.diagnostics import Diagnostic, Location, TemplateError
 from templates.errors import GoldsmithError
@@ -28,6 +27,8 @@ Locate = Callable[[str], Location]
 _THREADS = 4
 # "One file, suited to < 20 MB" (aib-behaviour, section 3).
 _LARGE_FILE = 20 * 1000 * 1000
+# They are held in memory until the build ends.
+_MAX_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ def _wanted(pointer: str, step: Step) -> Wanted | None:
 
 def _freeze_one(item: Wanted, reader: _Reader, locate: Locate) -> FrozenContent | Diagnostic:
     try:
-        content = frozen_content(shown(item.uri), reader.read(item.uri))
+        data = reader.read(item.uri)
+        # A path may hold a question mark; only a URL has a query to hide.
+        content = frozen_content(public_url(item.uri) if "://" in item.uri else item.uri, data)
     except BuildTimeoutError:
         raise
     except GoldsmithError as error:
@@ -152,53 +155,7 @@ class _Reader:
 
 
 def _read(uri: str, services: Services) -> bytes:
-    scheme = urlsplit(uri).scheme.lower()
-    if scheme in ("http", "https"):
-        from builder.sources.download import read_uri
-
-        return read_uri(uri, services.base_dir, services.deadline)
-    if len(scheme) > 1 and scheme != "file" and "://" in uri:
-        raise PreflightError(
-            f"{shown(uri)} cannot be read: {scheme}:// is not known.",
-            hint="Use http(s)://, file:// or a path (relative to the template).",
-        )
-    return read_local(uri, services.base_dir)
-
-
-def read_local(uri: str, base_dir: Path) -> bytes:
-    """The bytes of a file named by a path (relative to `base_dir`) or a file:// URL.
-
-    Raises NotFoundError, PreflightError.
-    """
-    path = Path(uri)
-    if uri.lower().startswith("file://"):
-        parts = urlsplit(uri)
-        if parts.netloc not in ("", "localhost"):
-            raise PreflightError(
-                f"{uri} names the host {parts.netloc}.",
-                hint=f"Write three slashes: file:///{parts.netloc}...",
-            )
-        path = Path(unquote(parts.path))
-    full = base_dir / path.expanduser()
     try:
-        return full.read_bytes()
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"There is no file {full}.", hint=f"A relative path starts at the template's folder, {base_dir}."
-        ) from None
-    except IsADirectoryError:
-        raise PreflightError(
-            f"{full} is a directory.", hint="Name one file; pack a directory into an archive first."
-        ) from None
-    except OSError as error:
-        raise PreflightError(f"{full} cannot be read: {error.strerror}.") from None
-    except ValueError as error:  # an embedded NUL
-        raise PreflightError(f"{uri!r} is not a path: {error}.") from None
-
-
-def shown(uri: str) -> str:
-    """`uri` without what may be secret: the query (a SAS) and a password before the host."""
-    parts = urlsplit(uri)
-    if parts.scheme.lower() not in ("http", "https"):
-        return uri
-    return parts._replace(netloc=parts.netloc.rsplit("@", 1)[-1], query="", fragment="").geturl()
+        return read_uri(uri, services.base_dir, services.deadline, _MAX_BYTES)
+    except ValueError as error:  # a NUL in a path, half an IPv6 address
+        raise PreflightError(f"{uri!r} is neither a path nor a URL: {error}.") from None

@@ -12,8 +12,8 @@ from builder import process
 from builder.journal import Journal, reap
 from builder.owner import Owner, find_by_argument
 
-# `sleep` cannot carry a token; a shell can, as QEMU carries it in `-uuid TOKEN`.
-SLEEPER = ["sh", "-c", "sleep 300; :", "sh", "-uuid"]
+# `sleep` cannot carry a token; Python can, as QEMU carries it in `-uuid TOKEN`.
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(120)", "-uuid"]
 
 
 def wait_for(token: str) -> Owner:
@@ -28,7 +28,7 @@ def wait_for(token: str) -> Owner:
 
 def test_a_journaled_process_is_killed(tmp_path: Path) -> None:
     journal, token = Journal(tmp_path / "j"), str(uuid.uuid4())
-    journal.intent("process", token, program="sh")
+    journal.intent("process", token, program=Path(sys.executable).name)
     with process.spawn([*SLEEPER, token]) as child:
         journal.created(token, pid=child.pid)
         wait_for(token)
@@ -50,7 +50,7 @@ def test_a_process_whose_created_line_was_never_written_is_found(tmp_path: Path)
 def test_a_process_without_the_token_lives_on(tmp_path: Path) -> None:
     journal, token = Journal(tmp_path / "j"), str(uuid.uuid4())
     journal.intent("process", token)
-    with process.spawn(["sleep", "300"]) as child:
+    with process.spawn(["sleep", "120"]) as child:
         journal.created(token, pid=child.pid)  # as if the pid had been taken over by another program
         (done,) = reap(journal.open_entries(), roots=[])
         assert done.outcome == "gone"
@@ -60,7 +60,7 @@ def test_a_process_without_the_token_lives_on(tmp_path: Path) -> None:
 def test_who_only_mentions_the_token_lives_on(tmp_path: Path) -> None:
     journal, token = Journal(tmp_path / "j"), str(uuid.uuid4())
     journal.intent("process", token)
-    with process.spawn(["sh", "-c", f"sleep 300; : {token}"]) as child:
+    with process.spawn([sys.executable, "-c", f"import time; time.sleep(120)  # {token}"]) as child:
         time.sleep(0.2)
         assert reap(journal.open_entries(), roots=[])[0].outcome == "gone"
         assert child.poll() is None

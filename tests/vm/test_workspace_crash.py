@@ -56,8 +56,8 @@ with Workspace(template, services, run_id=run.run_id) as workspace:
     workspace.file("os.qcow2").write_bytes(b"x" * 100000)
     workspace.journal.intent("process", token)
     # Without PDEATHSIG, so that it outlives us as a QEMU does when setpriv is missing.
-    child = subprocess.Popen(["sh", "-c", "echo; sleep 300; :", "sh", token], start_new_session=True,
-                             stdout=subprocess.PIPE, close_fds=True)
+    child = subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(120)", token],
+                             start_new_session=True, stdout=subprocess.PIPE)
     child.stdout.readline()
     {created}
     say(pid=child.pid, token=token, run=run.run_id, workspace=str(workspace.path))
