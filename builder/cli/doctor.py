@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from typing import Annotated
 
 import typer
@@ -38,11 +41,21 @@ def doctor(
     width = max(len(result.name) for result in results)
     for result in results:
         word, colour = _MARKS[result.status]
-        typer.echo(f"{typer.style(f'{word:>4}', fg=colour)}  {result.name:<{width}}  {result.found}")
-        if result.advice and result.status != "ok":
-            typer.echo(f"{'':6}{'':<{width}}  {result.advice}")
+        advice = [result.advice] if result.advice and result.status != "ok" else []
+        lines = [line for text in (result.found, *advice) for line in _wrapped(text, width + 8)]
+        typer.echo(f"{typer.style(f'{word:>4}', fg=colour)}  {result.name:<{width}}  {lines[0]}")
+        for line in lines[1:]:
+            typer.echo(f"{'':{width + 8}}{line}")
     typer.echo()
     if command:
         typer.echo(f"Install what is missing:\n  {command}")
     typer.echo("This machine can build." if code == 0 else "This machine cannot build yet.")
     raise typer.Exit(int(code))
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """`text` in lines that fit beside `indent` columns on a terminal; one line in a pipe."""
+    if not sys.stdout.isatty():
+        return [text]
+    columns = shutil.get_terminal_size().columns
+    return textwrap.wrap(text, max(20, columns - indent), break_on_hyphens=False) or [""]

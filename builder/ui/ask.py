@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal
 
+from builder.ui.pause import pause, resume
+
 if TYPE_CHECKING:
     from builder.redact import Redactor
     from templates.errors import GoldsmithError
@@ -15,7 +17,19 @@ QUESTION = "[c]lean up, [k]eep the disk, [r]etry the step as the guest is now, [
 
 
 def ask_on_error(error: GoldsmithError, redactor: Redactor) -> Reply:
-    """Show the error and wait for an answer. The end of input means clean up."""
+    """Show the error and wait for an answer. The end of input means clean up.
+
+    The live display stands still meanwhile, and after "shell" until the next answer: the shell has
+    the terminal then.
+    """
+    pause()
+    reply = _answer(error, redactor)
+    if reply != "shell":
+        resume()
+    return reply
+
+
+def _answer(error: GoldsmithError, redactor: Redactor) -> Reply:
     print(redactor.scrub(f"\n{error.message}"), file=sys.stderr)  # noqa: T201 - a dialogue
     for line in error.details:
         print(redactor.scrub(f"  {line}"), file=sys.stderr)  # noqa: T201

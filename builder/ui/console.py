@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _NUMERIC = re.compile(r"^-?[\d.,]*\d( ?([KMGTP]i)?B| ?s| min.*| h.*| ?%)?$")
 # A pipe has no width: wide enough that no row is ever folded.
 _PIPE_WIDTH = 10_000
+_SHORT = 28
 
 
 def make_console(file: TextIO, *, width: int | None = None, force_terminal: bool | None = None) -> Console:
@@ -33,7 +34,6 @@ def table_to(
     file: TextIO, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None
 ) -> None:
     """Write a table to `file`; see `builder.cli.output.print_table`."""
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
@@ -41,14 +41,23 @@ def table_to(
 
     on_terminal = bool(getattr(file, "isatty", lambda: False)())
     cells = [["" if cell is None else clean(str(cell)) for cell in row] for row in rows]
-    table = Table(box=box.SIMPLE_HEAD if on_terminal else None, pad_edge=False, header_style="bold")
+    console = make_console(file, width=None if on_terminal else _PIPE_WIDTH)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    widths = [max([len(name), *(len(row[n]) for row in cells)]) for n, name in enumerate(columns)]
+    # Short cells (names, states, times) stay whole as long as that leaves room for the long ones.
+    short = [width <= _SHORT for width in widths]
+    keep_whole = sum(width + 2 for width, is_short in zip(widths, short, strict=True) if is_short)
     for number, name in enumerate(columns):
         values = [row[number] for row in cells if row[number]]
         right = bool(values) and all(_NUMERIC.match(value) for value in values)
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            Text(name),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=short[number] and keep_whole <= console.width * 3 // 4,
+        )
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
-    console = make_console(file, width=None if on_terminal else _PIPE_WIDTH)
     if title:
         console.print(Text(title, style="bold"))
     if not on_terminal:

@@ -27,6 +27,7 @@ from builder.events import (
 )
 from builder.ui.closing import LOOKS, print_closing
 from builder.ui.console import make_console
+from builder.ui.pause import register, unregister
 from builder.ui.tally import Tally, progress_text
 from builder.ui.text import clean
 from builder.ui.ticker import Ticker
@@ -67,22 +68,39 @@ class TerminalSink:
         self._steps: dict[tuple[str, int], tuple[StepStarted, float]] = {}
         self._lines: list[str] = []
         self._flushed = 0.0
+        self._paused = False
         self._live = Live(console=self._console, auto_refresh=False, transient=True, get_renderable=self._now)
 
     def __enter__(self) -> Self:
         self._live.start()
         self._ticker.start()
+        register(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        unregister(self)
         try:
             self._ticker.stop()
             with self._lock:
                 self._flush()
         finally:
             self._live.stop()
+
+    def pause(self) -> None:
+        """Stop redrawing and give the cursor back; events are still printed."""
+        with self._lock:
+            self._flush()
+            self._paused = True
+            self._live.stop()
+
+    def resume(self) -> None:
+        """Redraw again."""
+        with self._lock:
+            if self._paused:
+                self._paused = False
+                self._live.start()
 
     def __call__(self, envelope: Envelope) -> None:
         """Show one event."""
@@ -133,7 +151,8 @@ class TerminalSink:
             case RunFinished():
                 self._waits.clear()
                 self._steps.clear()
-                self._live.refresh()
+                if not self._paused:
+                    self._live.refresh()
                 print_closing(self._console, self._tally, ascii_only=self._ascii)
 
     def _ended(self, outcome: str, name: str, seconds: float, detail: str) -> None:
@@ -179,7 +198,8 @@ class TerminalSink:
     def _beat(self) -> None:
         with self._lock:
             self._flush()
-            self._live.refresh()
+            if not self._paused:
+                self._live.refresh()
 
     def _now(self) -> Group:
         """The moving part: the steps under way, and every wait longer than a second."""

@@ -330,3 +330,26 @@ def test_a_run_without_steps_or_error_closes(bus):
         RunFinished(run_id="r", state="Canceled", seconds=1, exit_code=130),
     ]
     assert "Canceled in 1.0 s" in terminal(bus, events)
+
+
+def test_a_question_gets_a_still_screen(bus, monkeypatch, capsys):
+    from builder.errors import GoldsmithError
+    from builder.redact import Redactor
+    from builder.ui.ask import ask_on_error
+
+    out = io.StringIO()
+    console = Console(file=out, width=100, height=24, force_terminal=True, color_system=None)
+    error = GoldsmithError("It failed.", details=("because",))
+    with TerminalSink(out, console) as sink:
+        bus.add_sink(sink)
+        bus.emit(StepStarted(stage="Customize", index=1, total=1, name="n", type="Shell"))
+        monkeypatch.setattr("sys.stdin", io.StringIO("what\ns\nk\n"))
+        assert ask_on_error(error, Redactor()) == "shell"
+        before = out.getvalue()
+        assert before.rindex(CURSOR_SHOWN) > before.rindex(CURSOR_HIDDEN)
+        sink._beat()
+        assert out.getvalue() == before, "the shell has the terminal"
+        assert ask_on_error(error, Redactor()) == "keep"
+        assert out.getvalue().rindex(CURSOR_HIDDEN) > out.getvalue().rindex(CURSOR_SHOWN)
+    assert out.getvalue().rindex(CURSOR_SHOWN) > out.getvalue().rindex(CURSOR_HIDDEN)
+    assert "It failed." in capsys.readouterr().err
