@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ ItemKind = Literal["workspace", "run", "kept", "download", "temporary", "reserva
 # Younger ones may belong to a build under way: no build takes longer than 960 minutes (AIB).
 STALE_SECONDS = 16 * 3600.0
 _DAY = 24 * 3600.0
+# Temporary directories of ours that only live for a moment (disk checks, KVM probe).
+_SCRATCH = ("goldsmith-ext4-*", "goldsmith-probe-*")
 _WORKSPACE_SECONDS = 60.0
 
 
@@ -176,6 +179,14 @@ def _stale(home: Home, report: GcReport) -> None:
         if root.is_dir():
             for path in _temporaries(root):
                 _remove_if_stale(report, "temporary", path, root)
+    for path in home.root.glob(".doctor-*"):
+        _remove_if_stale(report, "temporary", path, home.root)
+    scratch = Path(tempfile.gettempdir())
+    for pattern in _SCRATCH:
+        for path in scratch.glob(pattern):
+            # Anybody may write there: only a directory that is ours, never a link to another.
+            if not path.is_symlink() and path.lstat().st_uid == os.getuid():
+                _remove_if_stale(report, "temporary", path, scratch)
 
 
 def _temporaries(root: Path) -> Iterator[Path]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from builder.gc import STALE_SECONDS, collect, disk_usage
 from builder.journal import Journal
 from builder.lock import FileLock
@@ -160,6 +162,20 @@ def test_stale_temporaries_go_fresh_ones_and_results_stay(home: Home) -> None:
     assert {path.exists() for path in (*fresh, *results)} == {True}
     assert {item.kind for item in report.removed} == {"download", "temporary"}
     assert len(report.removed) == 4
+
+
+def test_our_scratch_directories_go_others_stay(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("goldsmith-ext4-abc", "goldsmith-shell-abc", "other"):
+        (tmp_path / name).mkdir()
+        aged(tmp_path / name, STALE_SECONDS * 2)
+    (tmp_path / "goldsmith-probe-new").mkdir()
+    (tmp_path / "goldsmith-ext4-link").symlink_to(tmp_path / "other")
+    assert [item.name for item in collect(home, None).removed] == ["goldsmith-ext4-abc"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"goldsmith-shell-abc", "other", "goldsmith-probe-new", "goldsmith-ext4-link"}
 
 
 def test_a_directory_somebody_still_writes_in_is_not_stale(home: Home) -> None:
