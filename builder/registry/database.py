@@ -16,6 +16,8 @@ from builder.registry.schema import Base, MetaRow
 
 FORMAT = 1
 _BUSY_SECONDS = 30
+# A version that was reported must outlive a power cut; its files are synced before it is recorded.
+SYNCHRONOUS = "FULL"
 _IMMEDIATE = "goldsmith_immediate"
 # Shared memory of the write-ahead log does not work across machines (sqlite.org/wal.html, section 8).
 _NETWORK = {
@@ -114,7 +116,7 @@ def _engine(path: Path) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA journal_mode={journal}")
-        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 

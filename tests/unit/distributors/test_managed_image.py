@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from disk.vhd_file import MIB
+
+from builder.disk.vhd import VhdError
+from builder.distributors.managed_image import ManagedImageDistributor
+from builder.errors import PreflightError
+from builder.registry.store import Registry
+from builder.services import Services
+from distributors.conftest import LINUX, Finished
+from templates.arm_id import ResourceIdError
+from templates.model.distribute import ManagedImageDistributor as Model
+
+IMAGE = "/subscriptions/0000/resourceGroups/Images/providers/Microsoft.Compute/images/Web"
+
+
+def target(services: Services, image_id: str = IMAGE, location: str = "westus") -> ManagedImageDistributor:
+    model = Model(
+        type="ManagedImage",
+        run_output_name="image",
+        image_id=image_id,
+        location=location,
+        artifact_tags={"a": "b"},
+    )
+    return ManagedImageDistributor(model, services)
+
+
+def files(services: Services) -> list[Path]:
+    return sorted(path for path in services.home.images.rglob("*") if path.is_file())
+
+
+def test_the_image_is_recorded_and_its_file_linked(services: Services, finished: Finished) -> None:
+    distributor = target(services)
+    assert distributor.preflight(LINUX) == "managed image Images/Web in westus"
+    image = finished()
+    artifact = distributor.distribute(image)
+    record = services.registry.find_image(IMAGE.lower())
+    assert artifact.path == record.path == services.home.images / "images" / "web" / "run-1.vhd"
+    assert artifact.path.stat().st_ino == image.vhd.stat().st_ino
+    assert artifact.path.stat().st_mode & 0o777 == 0o444
+    assert (artifact.artifact_id, artifact.type, artifact.size) == (IMAGE, "ManagedImage", 2 * MIB)
+    assert (record.location, record.os_type, record.generation) == ("westus", "Linux", "V2")
+    assert (record.digest, record.source, record.template) == (image.digest, "debian 12", "web")
+    assert record.tags == {"a": "b"}
+
+
+def test_the_next_build_replaces_it_and_its_file(services: Services, finished: Finished) -> None:
+    target(services).distribute(finished("run-1"))
+    assert "replacing the one of" in target(services).preflight(LINUX)
+    second = target(services, location="eastus").distribute(finished("run-2", b"new"))
+    assert files(services) == [second.path]
+    assert services.registry.find_image(IMAGE).location == "eastus"
+
+
+def test_the_same_image_twice_in_a_run_keeps_its_file(services: Services, finished: Finished) -> None:
+    image = finished()
+    first = target(services).distribute(image)
+    target(services).distribute(image)
+    assert files(services) == [first.path]
+
+
+def test_a_failure_leaves_the_old_image(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = target(services).distribute(finished("run-1"))
+
+    def refuse(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Registry, "put_image", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        target(services).distribute(finished("run-2"))
+    assert files(services) == [old.path]
+    assert services.registry.find_image(IMAGE).run_id == "run-1"
+
+
+def test_a_broken_vhd_is_never_recorded(services: Services, finished: Finished) -> None:
+    image = finished()
+    with image.vhd.open("r+b") as file:
+        file.truncate(MIB)
+    with pytest.raises(VhdError):
+        target(services).distribute(image)
+    assert files(services) == []
+    assert services.registry.list_images() == []
+
+
+@pytest.mark.parametrize(
+    ("image_id", "location", "error"),
+    [
+        ("Web", "westus", ResourceIdError),
+        (IMAGE.replace("images/Web", "disks/Web"), "westus", ResourceIdError),
+        (IMAGE, " ", PreflightError),
+        (IMAGE.replace("Web", ".."), "westus", PreflightError),
+        (IMAGE.replace("Images", ".."), "westus", PreflightError),
+    ],
+)
+def test_what_cannot_be(services: Services, image_id: str, location: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        target(services, image_id, location).preflight(LINUX)

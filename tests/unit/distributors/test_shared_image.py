@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from disk.vhd_file import MIB
+from registry.conftest import GALLERY, WEB, definition, gallery
+
+import builder.distributors.shared_image as module
+from builder.distributors.shared_image import SharedImageDistributor
+from builder.errors import ConflictError, NotFoundError, PreflightError
+from builder.events import Envelope
+from builder.registry.store import Registry
+from builder.services import Services
+from distributors.conftest import LINUX, Finished
+from templates.arm_id import ResourceIdError
+from templates.model.distribute import SharedImageDistributor as Model
+
+
+@pytest.fixture
+def registry(services: Services) -> Registry:
+    services.registry.create_gallery(gallery(location="West US"))
+    services.registry.create_definition(definition(hyper_v_generation="V2"))
+    return services.registry
+
+
+def target(services: Services, image: str = WEB, **fields: Any) -> SharedImageDistributor:
+    data = {"type": "SharedImage", "runOutputName": "shared", "galleryImageId": image, **fields}
+    return SharedImageDistributor(Model.model_validate(data), services)
+
+
+def regions(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name} for name in names]
+
+
+def files(services: Services) -> list[Path]:
+    return sorted(path for path in services.home.regions.rglob("*") if path.is_file())
+
+
+def test_the_next_version_in_the_definitions_region(
+    services: Services, registry: Registry, finished: Finished
+) -> None:
+    distributor = target(services, artifactTags={"a": "b"})
+    assert distributor.preflight(LINUX) == "the next version of Team.gallery/web in West US"
+    assert registry.list_versions() == []
+    image = finished()
+    artifact = distributor.distribute(image)
+    version = registry.find_version(f"{WEB}/versions/latest")
+    assert (artifact.version, artifact.artifact_id, artifact.type) == ("0.0.1", version.id, "SharedImage")
+    assert artifact.path == services.home.regions / "westus/team.gallery/web/0.0.1/os.vhd"
+    assert artifact.path.stat().st_ino == image.vhd.stat().st_ino
+    assert (version.size, version.digest, version.run_id) == (2 * MIB, image.digest, "run-1")
+    assert version.tags == artifact.tags == {"a": "b"}
+    assert target(services).distribute(finished("run-2")).version == "0.0.2"
+
+
+def test_every_region_gets_a_link(services: Services, registry: Registry, finished: Finished) -> None:
+    wanted = [
+        {"name": "eastus", "replicaCount": 3, "storageAccountType": "Premium_LRS"},
+        {"name": "West US"},
+    ]
+    artifact = target(services, targetRegions=wanted, excludeFromLatest=True).distribute(finished())
+    version = registry.find_version(artifact.artifact_id)
+    assert [(r.region, r.count, r.storage_account_type) for r in version.replicas] == [
+        ("eastus", 3, "Premium_LRS"),
+        ("West US", 1, "Standard_LRS"),
+    ]
+    assert version.exclude_from_latest
+    assert len({path.stat().st_ino for path in files(services)}) == 1
+    assert len(files(services)) == 2
+    assert artifact.path.is_relative_to(services.home.regions / "westus")
+
+
+def test_an_explicit_version_is_reserved_and_given_back(services: Services, registry: Registry) -> None:
+    distributor = target(services, f"{WEB}/versions/1.2.3")
+    assert distributor.preflight(LINUX) == "version 1.2.3 of Team.gallery/web in West US"
+    assert [v.state for v in registry.list_versions()] == ["Creating"]
+    with pytest.raises(ConflictError, match="being made by another build"):
+        target(services, f"{WEB}/versions/1.2.3").preflight(LINUX)
+    assert distributor.preflight(LINUX).startswith("version 1.2.3")
+    distributor.release()
+    distributor.release()
+    assert registry.list_versions() == []
+
+
+def test_an_explicit_version_is_published_once(
+    services: Services, registry: Registry, finished: Finished
+) -> None:
+    distributor = target(services, f"{WEB}/versions/1.2.3")
+    distributor.preflight(LINUX)
+    done = registry.find_version(distributor.distribute(finished()).artifact_id)
+    assert (done.version, done.run_id) == ("1.2.3", "run-1")
+    distributor.release()
+    assert registry.find_version(done.id) == done
+    with pytest.raises(ConflictError, match=r"Version 1\.2\.3 of Team\.gallery/web already exists"):
+        target(services, f"{WEB}/versions/1.2.3").preflight(LINUX)
+
+
+def test_the_source_scheme(services: Services, registry: Registry, finished: Finished) -> None:
+    scheme = {"scheme": "Source"}
+    distributor = target(services, versioning=scheme)
+    with pytest.raises(PreflightError, match="the source has no"):
+        distributor.preflight(LINUX)
+    assert "after the source's 5.6.7" in distributor.preflight(replace(LINUX, source_version="5.6.7"))
+    assert distributor.distribute(finished(source_version="5.6.7")).version == "5.6.7"
+    assert (
+        target(services, versioning=scheme).distribute(finished("2", source_version="5.6.7")).version
+        == "5.6.8"
+    )
+
+
+def test_versioning_beside_a_named_version_is_warned_about(
+    services: Services, registry: Registry, said: list[Envelope]
+) -> None:
+    target(services, f"{WEB}/versions/1.0.0", versioning={"scheme": "Latest"}).preflight(LINUX)
+    assert [getattr(item.event, "code", "") for item in said] == ["VersioningIgnored"]
+
+
+@pytest.mark.parametrize("failing", ["second region", "registry"])
+def test_a_failure_takes_everything_back(
+    services: Services, registry: Registry, finished: Finished, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    kept = target(services).distribute(finished("run-0"))
+    if failing == "registry":
+        monkeypatch.setattr(Registry, "complete_version", _interrupted)
+    else:
+        real = module.link_into_home
+
+        def link(vhd: Path, place: Path) -> None:
+            if "eastus" in str(place):
+                _interrupted()
+            real(vhd, place)
+
+        monkeypatch.setattr(module, "link_into_home", link)
+    distributor = target(services, f"{WEB}/versions/9.0.0", targetRegions=regions("westus", "eastus"))
+    distributor.preflight(LINUX)
+    with pytest.raises(KeyboardInterrupt):
+        distributor.distribute(finished())
+    assert files(services) == [kept.path]
+    assert [v.version for v in registry.list_versions()] == ["0.0.1"]
+    assert not (services.home.regions / "eastus").exists()
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"os_type": "Windows"}, "has a different OS type ['Linux'] than the parent gallery image OS type"),
+        (
+            {"hyper_v_generation": "V1"},
+            "The resource with id 'shared' has a different Hypervisor generation ['V2'] than the parent "
+            "gallery image Hypervisor generation ['V1']",
+        ),
+        (
+            {"os_state": "Specialized"},
+            "Cannot create Gallery Image Version from: shared since the OS State in the parent gallery image "
+            "(Specialized) is not Generalized",
+        ),
+    ],
+)
+def test_an_image_of_another_kind_is_refused(
+    services: Services, registry: Registry, changes: dict[str, Any], message: str
+) -> None:
+    other = f"{GALLERY}/images/other"
+    properties = {"hyper_v_generation": "V2", **changes}
+    registry.create_definition(definition(other, "me:other:1", **properties))
+    with pytest.raises(PreflightError) as caught:
+        target(services, f"{other}/versions/1.0.0").preflight(LINUX)
+    assert message in caught.value.message
+    assert registry.list_versions() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"targetRegions": regions("eastus", "northeurope")},
+            "Gallery image version publishing profile regions eastus, northeurope must contain the location "
+            "of image version West US",
+        ),
+        (
+            {"replicationRegions": ["eastus"]},
+            "regions eastus must contain the location of image version West US",
+        ),
+        (
+            {"targetRegions": regions("westus", "West US")},
+            "Duplicate regions are not allowed in target publishing regions",
+        ),
+        (
+            {"targetRegions": regions("westus"), "replicationRegions": ["westus"]},
+            "both targetRegions and replicationRegions",
+        ),
+        (
+            {"targetRegions": regions("westus", "eastus"), "replicationMode": "Shallow"},
+            "it allows one region with one replica",
+        ),
+        (
+            {"targetRegions": [{"name": "westus", "replicaCount": 101}]},
+            "A version may have 100 replicas; 101",
+        ),
+        ({"targetRegions": regions("westus", "../x")}, "'../x' is not a region name"),
+    ],
+)
+def test_regions_that_cannot_be(
+    services: Services, registry: Registry, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PreflightError) as caught:
+        target(services, f"{WEB}/versions/1.0.0", **fields).preflight(LINUX)
+    assert message in caught.value.message
+    assert registry.list_versions() == []
+
+
+def test_shallow_in_one_region_is_fine(services: Services, registry: Registry, finished: Finished) -> None:
+    artifact = target(services, replicationMode="Shallow").distribute(finished())
+    assert registry.find_version(artifact.artifact_id).replication_mode == "Shallow"
+
+
+def test_a_disk_that_is_too_large(services: Services, registry: Registry) -> None:
+    with pytest.raises(PreflightError, match="larger than the 2 TiB"):
+        target(services).preflight(replace(LINUX, size=3 * 1024**4))
+    target(services, replicationMode="Shallow").preflight(replace(LINUX, size=3 * 1024**4))
+
+
+def test_gallery_and_definition_must_be_there(services: Services, registry: Registry) -> None:
+    with pytest.raises(NotFoundError, match="was not found") as caught:
+        target(services, f"{GALLERY}/images/none").preflight(LINUX)
+    assert "declare gallery and definition in the deployment" in (caught.value.hint or "")
+    with pytest.raises(ResourceIdError):
+        target(services, f"{WEB}/versions/latest").preflight(LINUX)
+
+
+def test_release_never_raises(
+    services: Services, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributor = target(services, f"{WEB}/versions/1.0.0")
+    distributor.preflight(LINUX)
+
+    def refuse(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Registry, "abandon_version", refuse)
+    distributor.release()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from disk.vhd_file import MIB
+
+import builder.distributors.vhd as module
+from builder.disk.vhd import VhdError, check_fixed_vhd
+from builder.distributors.vhd import VhdDistributor
+from builder.errors import EnvironmentProblem, PreflightError
+from builder.services import Services
+from distributors.conftest import LINUX, Finished
+from templates.model.distribute import VhdDistributor as Model
+
+
+def target(services: Services, uri: str = "", name: str = "web-vhd") -> VhdDistributor:
+    return VhdDistributor(
+        Model(type="VHD", run_output_name=name, uri=uri, artifact_tags={"a": "b"}), services
+    )
+
+
+def test_without_uri_it_goes_to_the_output_folder(services: Services, finished: Finished) -> None:
+    distributor = target(services)
+    place = services.output_dir / "web-vhd.vhd"
+    assert distributor.preflight(LINUX) == f"VHD {place}"
+    assert not services.output_dir.exists()
+    artifact = distributor.distribute(finished())
+    assert (artifact.run_output, artifact.type, artifact.path) == ("web-vhd", "VHD", place)
+    assert (artifact.size, artifact.tags, artifact.artifact_id) == (2 * MIB, {"a": "b"}, "")
+    assert 0 < artifact.size_on_disk < MIB
+    assert check_fixed_vhd(place).virtual_size == 2 * MIB
+
+
+def test_the_copy_is_independent_of_the_home(services: Services, finished: Finished) -> None:
+    image = finished()
+    place = target(services).distribute(image).path
+    assert place.read_bytes() == image.vhd.read_bytes()
+    assert place.stat().st_nlink == image.vhd.stat().st_nlink == 1
+    assert place.stat().st_ino != image.vhd.stat().st_ino
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("disk.vhd", "templates/disk.vhd"),
+        ("../elsewhere/disk.vhd", "elsewhere/disk.vhd"),
+        ("../elsewhere/", "elsewhere/web-vhd.vhd"),
+        ("../elsewhere", "elsewhere/web-vhd.vhd"),
+        ("file://{tmp}/elsewhere/my%20disk.vhd", "elsewhere/my disk.vhd"),
+        ("file://localhost{tmp}/a.vhd", "a.vhd"),
+        ("{tmp}/a.vhd", "a.vhd"),
+    ],
+)
+def test_where_a_uri_leads(services: Services, tmp_path: Path, uri: str, expected: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    distributor = target(services, uri.format(tmp=tmp_path))
+    distributor.preflight(LINUX)
+    assert distributor.place.resolve() == tmp_path / expected
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://acct.blob.example.com/vhds/a.vhd?sig=x", "http://example.com/a.vhd", "s3://bucket/a.vhd"]
+)
+def test_uploading_is_for_later_and_said_so(services: Services, uri: str) -> None:
+    with pytest.raises(PreflightError, match=r"uploading .* is not supported yet") as caught:
+        target(services, uri).preflight(LINUX)
+    assert "--output-dir" in (caught.value.hint or "")
+
+
+def test_a_file_uri_of_another_machine_is_refused(services: Services) -> None:
+    with pytest.raises(PreflightError, match="names the machine 'server'"):
+        target(services, "file://server/a.vhd").preflight(LINUX)
+
+
+def test_a_missing_folder_is_found_before_anything_boots(services: Services) -> None:
+    with pytest.raises(PreflightError, match="does not exist") as caught:
+        target(services, "none/disk.vhd").preflight(LINUX)
+    assert (caught.value.hint or "").startswith("Make it: mkdir -p ")
+
+
+def test_a_place_that_is_no_file_is_refused(services: Services) -> None:
+    (services.base_dir / "x" / "web-vhd.vhd").mkdir(parents=True)
+    with pytest.raises(PreflightError, match="is there and is not a file"):
+        target(services, "x/").preflight(LINUX)
+
+
+def test_an_output_folder_below_a_file_is_refused(services: Services) -> None:
+    services.output_dir.write_text("")
+    with pytest.raises(EnvironmentProblem, match="is not a folder you may write to"):
+        target(services).preflight(LINUX)
+
+
+def test_a_folder_one_may_not_write_to(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    with pytest.raises(EnvironmentProblem, match="may write to"):
+        target(services).preflight(LINUX)
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_no_space_is_said_before_and_after_the_build(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = finished()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 10, 100))
+    with pytest.raises(EnvironmentProblem, match="Not enough space"):
+        target(services).preflight(LINUX)
+    with pytest.raises(EnvironmentProblem, match="Not enough space"):
+        target(services).distribute(image)
+    assert not services.output_dir.exists()
+
+
+def test_what_was_there_is_replaced_as_a_whole_or_not_at_all(services: Services, finished: Finished) -> None:
+    services.output_dir.mkdir()
+    place = services.output_dir / "web-vhd.vhd"
+    place.write_bytes(b"old")
+    assert target(services).preflight(LINUX) == f"replaces {place}"
+    broken = finished("broken")
+    with broken.vhd.open("r+b") as file:
+        file.truncate(MIB)
+    with pytest.raises(VhdError):
+        target(services).distribute(broken)
+    assert place.read_bytes() == b"old"
+    assert list(services.output_dir.iterdir()) == [place]
+    target(services).distribute(finished())
+    assert check_fixed_vhd(place).virtual_size == 2 * MIB
+
+
+def test_the_systems_refusal_becomes_our_error(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "clone", full)
+    with pytest.raises(EnvironmentProblem, match="cannot be written: No space left on device"):
+        target(services).distribute(finished())

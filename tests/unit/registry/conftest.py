@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.registry import database
+from builder.registry.records import Delivery, ReplicaRecord, VersionRecord
+from builder.registry.store import Registry
+from builder.settings import Home
+from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
+
+GROUP = "/subscriptions/0000/resourceGroups/Images/providers/Microsoft.Compute"
+GALLERY = f"{GROUP}/galleries/Team.gallery"
+WEB = f"{GALLERY}/images/web"
+
+
+def gallery(arm_id: str = GALLERY, **changes: Any) -> Gallery:
+    return Gallery(id=arm_id, name=arm_id.rsplit("/", 1)[1], **changes)
+
+
+def definition(arm_id: str = WEB, triple: str = "me:web:1", **changes: Any) -> ImageDefinition:
+    publisher, offer, sku = triple.split(":")
+    outer = {key: changes.pop(key) for key in ("location", "tags") if key in changes}
+    properties = DefinitionProperties(
+        os_type=changes.pop("os_type", "Linux"),
+        identifier=Identifier(publisher=publisher, offer=offer, sku=sku),
+        **changes,
+    )
+    return ImageDefinition(id=arm_id, name=arm_id.rsplit("/", 1)[1], properties=properties, **outer)
+
+
+@pytest.fixture(autouse=True)
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Power cuts are not what these tests are about; waiting for the disk made them ten times slower."""
+    monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def registry(home: Home) -> Iterator[Registry]:
+    opened = Registry(home)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def web(registry: Registry) -> Registry:
+    """A registry with one gallery in West US and one definition."""
+    registry.create_gallery(gallery(location="West US"))
+    registry.create_definition(definition())
+    return registry
+
+
+Publish = Callable[..., VersionRecord]
+
+
+@pytest.fixture
+def publish(web: Registry, home: Home) -> Publish:
+    def make(
+        name: str | None = None,
+        regions: Sequence[str | tuple[str, bool | None]] = ("West US",),
+        *,
+        exclude: bool = False,
+    ) -> VersionRecord:
+        version = web.reserve_version(WEB, name)
+        replicas = []
+        for item in regions:
+            region, flag = item if isinstance(item, tuple) else (item, None)
+            path = (
+                home.regions
+                / region.lower().replace(" ", "")
+                / "team.gallery/web"
+                / version.version
+                / "os.vhd"
+            )
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"disk")
+            replicas.append(ReplicaRecord(region, 1, "Standard_LRS", path, 4096, flag))
+        return web.complete_version(version.id, Delivery(replicas, size=4, exclude_from_latest=exclude))
+
+    return make
