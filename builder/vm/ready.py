@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 60.0
 """An unproven KVM under which nothing moves for so long is not working (lab-notes: it can hang silently)."""
-MOST_RESETS = 6
+MOST_RESETS = 12  # one restart can be two resets: the guest's and the firmware's own
 CLOUD_INIT_SECONDS = 300.0
 _PROGRESS_SECONDS = 5.0
 _CHECK_SECONDS = 1.0

@@ -50,7 +50,6 @@ def user_data(access: BuildAccess) -> str:
         "ssh_genkeytypes": ["ed25519"],
         "ssh": {"emit_keys_to_console": False},
         "no_ssh_fingerprints": True,
-        "ssh_pwauth": False,
         "disable_root": True,
         "preserve_hostname": True,
         "package_update": False,

@@ -77,9 +77,10 @@ def _look_up(vm_size: str, settings: Settings) -> tuple[str, int, int]:
 
 
 def _similar(vm_size: str) -> list[str]:
-    keys = difflib.get_close_matches(vm_size.casefold(), _table(), n=3, cutoff=0.6)
-    if not keys:
-        keys = difflib.get_close_matches(f"standard_{vm_size.casefold()}", _table(), n=3, cutoff=0.7)
+    name = vm_size.casefold()
+    if not name.startswith(("st", "basic")):
+        name = f"standard_{name}"
+    keys = difflib.get_close_matches(name, _table(), n=3, cutoff=0.85)
     return [_table()[key][0] for key in keys]
 
 

@@ -72,7 +72,7 @@ class SshGuest:
     @property
     def attempts(self) -> tuple[str, ...]:
         """What became of the latest attempts that failed."""
-        return tuple(self._connector.attempts)
+        return self._connector.attempts
 
     @property
     def connected(self) -> bool:
@@ -325,7 +325,9 @@ def _opened(content: bytes | Path) -> Iterator[IO[bytes]]:
 
 
 def _file_error(what: str, user: str, reason: str) -> GuestError:
+    hint = None
+    if what.startswith("write"):
+        hint = f"Files are written as {user}, without sudo: use a folder it may write, such as /tmp."
     return GuestError(
-        f"Could not {what} in the guest as {user}: {reason.strip() or 'unknown reason'}",
-        hint=f"Files are written as {user}, without sudo: use a folder it may write, such as /tmp.",
+        f"Could not {what} in the guest as {user}: {reason.strip() or 'unknown reason'}", hint=hint
     )

@@ -61,6 +61,22 @@ class NotYetError(GuestError):
     code = "GuestNotReady"
 
 
+@dataclass(slots=True)
+class _Attempts:
+    """Attempts that ended alike; times in seconds since the wait began."""
+
+    stage: Stage
+    outcome: str
+    first: float
+    last: float
+    count: int = 1
+
+    def __str__(self) -> str:
+        when = f"after {self.first:.1f} s" if self.count == 1 else f"after {self.first:.1f}-{self.last:.1f} s"
+        times = f" ({self.count} times)" if self.count > 1 else ""
+        return f"{when}{times}: reached {self.stage!r}: {self.outcome}"
+
+
 class Connector:
     """Connects to an endpoint as the build user, requiring the guest's host key."""
 
@@ -70,7 +86,7 @@ class Connector:
         self.endpoint = endpoint
         self.stage: Stage = "none"
         self.furthest: Stage = "none"
-        self.attempts: deque[str] = deque(maxlen=50)
+        self._log: deque[_Attempts] = deque(maxlen=30)
         self._access = access
 
     def connect(self, timeout: float) -> paramiko.Transport:
@@ -194,7 +210,8 @@ class Connector:
         if transport.is_authenticated():
             return
         failure = transport.get_exception()
-        if isinstance(failure, paramiko.AuthenticationException) and transport.is_active():
+        refused = failure is None or isinstance(failure, paramiko.AuthenticationException)
+        if refused and transport.is_active():
             raise AuthenticationFailedError(
                 f"The guest refuses the build user {self._access.user!r}.",
                 hint="Did cloud-init create the user? See the serial log.",
@@ -226,13 +243,23 @@ class Connector:
         if order.index(stage) > order.index(self.furthest):
             self.furthest = stage
 
+    @property
+    def attempts(self) -> tuple[str, ...]:
+        """What became of the latest attempts that failed, like ones together."""
+        return tuple(str(entry) for entry in self._log)
+
     def _record(self, start: float, outcome: str) -> None:
-        line = f"after {time.monotonic() - start:.1f} s: reached {self.stage!r}: {outcome}"
-        self.attempts.append(line)
+        elapsed = time.monotonic() - start
+        last = self._log[-1] if self._log else None
+        if last is not None and (last.stage, last.outcome) == (self.stage, outcome):
+            last.count += 1
+            last.last = elapsed
+        else:
+            self._log.append(_Attempts(self.stage, outcome, elapsed, elapsed))
 
     def _timed_out(self, timeout: float) -> GuestTimeoutError:
         return GuestTimeoutError(
             f"The guest did not answer over SSH within {timeout:.0f} s (furthest stage: {self.furthest}).",
-            details=tuple(list(self.attempts)[-5:]),
+            details=self.attempts[-5:],
             hint="See the serial log and the screenshot in the failure bundle.",
         )

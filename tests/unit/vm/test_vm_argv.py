@@ -1,0 +1,116 @@
+"""The QEMU command line, as a list."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.disk.graph import BlockGraph, DiskLayer
+from builder.vm.accelerator import kvm, tcg
+from builder.vm.firmware import Firmware
+from builder.vm.spec import MachineSpec, machine_argv
+
+OVMF = Firmware(Path("/fw/code.fd"), "raw", Path("/fw/vars.fd"), "qcow2")
+
+
+def make_spec(**changes: object) -> MachineSpec:
+    graph = BlockGraph((DiskLayer(Path("/img/base.vhd"), "raw", size=1 << 30),)).over(Path("/ws/a,b.qcow2"))
+    spec = MachineSpec(
+        cpus=2,
+        memory_mib=2048,
+        generation="V1",
+        disk=graph,
+        directory=Path("/ws/vm"),
+        serial_log=Path("/runs/1,2/serial.log"),
+        accelerator=tcg("test"),
+        seed=Path("/ws/seed.iso"),
+        uuid="11111111-2222-3333-4444-555555555555",
+    )
+    return replace(spec, **changes)  # type: ignore[arg-type]
+
+
+def argv(spec: MachineSpec, firmware: Firmware | None = None) -> list[str]:
+    return machine_argv(spec, qemu="/usr/bin/qemu", firmware=firmware, qmp_fd=9)
+
+
+def values(words: list[str], option: str) -> list[str]:
+    return [words[i + 1] for i, word in enumerate(words[:-1]) if word == option]
+
+
+def blockdevs(words: list[str]) -> dict[str, dict]:
+    return {node["node-name"]: node for node in map(json.loads, values(words, "-blockdev"))}
+
+
+def test_whole_command_line_of_a_small_machine():
+    spec = make_spec(seed=None, disk=BlockGraph((DiskLayer(Path("/ws/d.qcow2"), "qcow2"),)))
+    words = argv(spec)
+    assert words[: words.index("-blockdev")] == [
+        *("/usr/bin/qemu", "-name", "guest=goldsmith", "-uuid", "11111111-2222-3333-4444-555555555555"),
+        *("-no-user-config", "-nodefaults", "-sandbox"),
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        *("-machine", "q35,vmport=off", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Nehalem"),
+        *("-smp", "2", "-m", "2048", "-boot", "strict=on", "-rtc", "base=utc"),
+        *("-display", "none", "-vga", "std"),
+        *("-chardev", "socket,id=qmp,fd=9", "-mon", "chardev=qmp,mode=control"),
+    ]
+    assert words[words.index("-blockdev") + 2 :] == [
+        *("-device", "virtio-blk-pci,drive=disk,id=disk0,bootindex=1"),
+        *("-netdev", "user,id=net0,restrict=off,hostfwd=tcp:127.0.0.1:0-:22"),
+        *("-device", "virtio-net-pci,netdev=net0,id=nic0,mac=52:54:00:67:6f:6c,romfile="),
+        *("-chardev", "file,id=serial0,path=/runs/1,,2/serial.log,append=on", "-serial", "chardev:serial0"),
+        *("-object", "rng-random,id=rng,filename=/dev/urandom"),
+        *("-device", "virtio-rng-pci,rng=rng,id=rng0", "-device", "pvpanic", "-action", "panic=pause"),
+    ]
+
+
+def test_disk_graph_is_explicit_and_only_its_top_is_writable():
+    nodes = blockdevs(argv(make_spec()))
+    assert nodes["disk-0"]["driver"] == "raw"
+    assert nodes["disk-0"]["size"] == 1 << 30
+    assert nodes["disk-0"]["read-only"] is True
+    assert nodes["disk"]["backing"] == "disk-0"
+    assert nodes["disk"]["read-only"] is False
+    assert (nodes["disk"]["discard"], nodes["disk"]["detect-zeroes"]) == ("unmap", "unmap")
+    assert nodes["disk"]["file"]["filename"] == "/ws/a,b.qcow2"
+    assert nodes["seed"]["read-only"] is True
+
+
+def test_generation_2_gets_flash_with_private_variables():
+    words = argv(make_spec(generation="V2"), OVMF)
+    assert values(words, "-machine") == ["q35,vmport=off,pflash0=uefi-code,pflash1=uefi-vars"]
+    nodes = blockdevs(words)
+    assert nodes["uefi-code"]["read-only"] is True
+    assert nodes["uefi-code"]["file"]["filename"] == "/fw/code.fd"
+    assert nodes["uefi-vars"]["file"]["filename"] == "/ws/vm/uefi-vars.fd"
+    assert nodes["uefi-vars"]["driver"] == "qcow2"
+    assert nodes["uefi-vars"]["read-only"] is False
+
+
+def test_network_only_ever_listens_on_loopback_and_can_be_cut_off():
+    (netdev,) = values(argv(make_spec(network=False)), "-netdev")
+    assert netdev == "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
+
+
+def test_second_serial_is_the_second_port():
+    words = argv(make_spec(second_serial_log=Path("/ws/ttyS1.log")))
+    assert values(words, "-serial") == ["chardev:serial0", "chardev:serial1"]
+    assert "file,id=serial1,path=/ws/ttyS1.log,append=on" in values(words, "-chardev")
+
+
+def test_kvm_uses_the_host_cpu():
+    words = argv(make_spec(accelerator=kvm("works")))
+    assert values(words, "-accel") == ["kvm"]
+    assert values(words, "-cpu") == ["host"]
+
+
+def test_windows_gets_devices_it_has_drivers_for():
+    devices = values(argv(make_spec(os_type="Windows")), "-device")
+    assert devices[:2] == ["ide-hd,drive=disk,id=disk0,bootindex=1", "ide-cd,drive=seed,id=seed0"]
+    assert devices[2].startswith("e1000e,")
+    assert not any("virtio" in device for device in devices)
+
+
+@pytest.mark.parametrize("option", ["-no-reboot", "-daemonize", "-snapshot"])
+def test_options_that_would_break_a_build_are_absent(option):
+    assert option not in argv(make_spec())

@@ -1,0 +1,69 @@
+import pytest
+
+from builder.errors import ExitCode, PreflightError
+from builder.settings import Settings
+from builder.vm.sizes import resolve_size
+
+BIG = {"host_cpus": 64, "host_memory_mib": 1 << 20}
+
+
+@pytest.mark.parametrize(
+    ("name", "cpus", "memory"),
+    [
+        ("Standard_D1_v2", 1, 3584),
+        ("standard_d2S_V5", 2, 8192),
+        ("Standard_B1ls", 1, 512),
+        ("Standard_DS1_v2", 1, 3584),
+        ("Standard_D2ds_v4", 2, 8192),
+        ("Standard_A1_v2", 1, 2048),
+        ("Standard_E64s_v3", 64, 432 * 1024),
+        ("Standard_F4s_v2", 4, 8192),
+        ("Standard_D2ls_v6", 2, 4096),
+        (" Standard_D2as_v6 ", 2, 8192),
+    ],
+)
+def test_known_sizes_without_regard_to_case(name, cpus, memory):
+    size = resolve_size(name, Settings(), **BIG)
+    assert (size.cpus, size.memory_mib, size.notes) == (cpus, memory, ())
+
+
+def test_empty_means_the_settings_defaults():
+    size = resolve_size("", Settings(default_cpus=3, default_memory_mib=3000), **BIG)
+    assert (size.name, size.cpus, size.memory_mib) == ("", 3, 3000)
+
+
+def test_unknown_size_names_close_ones():
+    with pytest.raises(PreflightError) as caught:
+        resolve_size("Standard_D2_v22", Settings(), **BIG)
+    assert "Standard_D2_v2" in caught.value.details[0]
+    assert caught.value.exit_code is ExitCode.BAD_TEMPLATE
+
+
+def test_size_without_its_prefix_is_recognised():
+    with pytest.raises(PreflightError) as caught:
+        resolve_size("D2s_v5", Settings(), **BIG)
+    assert "Standard_D2s_v5" in caught.value.details[0]
+
+
+def test_nonsense_gets_no_suggestion_but_a_hint():
+    with pytest.raises(PreflightError) as caught:
+        resolve_size("???", Settings(), **BIG)
+    assert caught.value.details == ()
+    assert caught.value.hint is not None
+
+
+def test_arm64_is_refused_as_such():
+    with pytest.raises(PreflightError, match="Arm64"):
+        resolve_size("Standard_D2ps_v5", Settings(), **BIG)
+
+
+def test_bounded_by_the_host_and_said():
+    size = resolve_size("Standard_D16s_v5", Settings(), host_cpus=4, host_memory_mib=8192)
+    assert (size.cpus, size.memory_mib) == (4, 8192 - 512)
+    assert len(size.notes) == 2
+    assert "16 vCPUs" in size.notes[0]
+    assert "65536 MiB" in size.notes[1]
+
+
+def test_a_tiny_host_still_gives_the_least():
+    assert resolve_size("", Settings(), host_cpus=1, host_memory_mib=300).memory_mib == 512
