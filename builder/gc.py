@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from builder import runs
 from builder.journal import Journal, inside
 from builder.lock import FileLock
+from builder.sources.scratch import remove_tree
 from builder.workspace import Places, clear, read_record
 from templates.errors import GoldsmithError
 
@@ -175,7 +176,8 @@ def _stale(home: Home, report: GcReport) -> None:
     if home.downloads.is_dir():
         for path in sorted(home.downloads.rglob("*.part")):
             _remove_if_stale(report, "download", path, home.downloads)
-    for root in (home.bases, home.layers, home.images, home.regions):
+    _half_made_bases(home, report)
+    for root in (home.layers, home.images, home.regions):
         if root.is_dir():
             for path in _temporaries(root):
                 _remove_if_stale(report, "temporary", path, root)
@@ -187,6 +189,25 @@ def _stale(home: Home, report: GcReport) -> None:
             # Anybody may write there: only a directory that is ours, never a link to another.
             if not path.is_symlink() and path.lstat().st_uid == os.getuid():
                 _remove_if_stale(report, "temporary", path, scratch)
+
+
+def _half_made_bases(home: Home, report: GcReport) -> None:
+    """A base is made as `.<key>.tmp` under the lock `.<key>.lock`: a free lock means its maker is gone."""
+    if not home.bases.is_dir():
+        return
+    for path in sorted(home.bases.glob(".*.tmp")):
+        lock = path.with_suffix(".lock")
+        if not lock.exists():
+            _remove_if_stale(report, "temporary", path, home.bases)
+            continue
+        with lock.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if path.exists():
+                item = GcItem("temporary", path.name, "its maker is gone", disk_usage(path), path)
+                _remove(report, item, home.bases)
 
 
 def _temporaries(root: Path) -> Iterator[Path]:
@@ -219,10 +240,10 @@ def _remove(report: GcReport, item: GcItem, root: Path) -> None:
     if not report.dry_run:
         try:
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                remove_tree(path)  # bases made without root hold files of subordinate ids
             else:
                 path.unlink(missing_ok=True)
-        except OSError as error:
+        except (OSError, GoldsmithError) as error:
             report.left.append(GcItem(item.kind, item.name, str(error), item.size, path))
             return
     report.removed.append(item)

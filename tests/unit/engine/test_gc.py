@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -145,23 +146,37 @@ def test_kept_disks_go_after_their_time(home: Home) -> None:
 def test_stale_temporaries_go_fresh_ones_and_results_stay(home: Home) -> None:
     stale = [
         home.downloads / "a.img.part",
-        home.bases / ".tmp-1" / "deep" / "disk",
+        home.bases / ".k1.tmp" / "deep" / "disk",
         home.images / "x" / ".disk.vhd.ab12.part",
         home.regions / "local" / ".tmp.x",
     ]
-    fresh = [home.downloads / "b.img.part", home.bases / ".tmp-2" / "disk"]
+    fresh = [home.downloads / "b.img.part", home.bases / ".k2.tmp" / "disk"]
     results = [home.downloads / "c.img", home.bases / "debian" / "disk.qcow2", home.images / "x" / "disk.vhd"]
     for path in (*stale, *fresh, *results):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     for path in (*stale, *results):
         aged(path, STALE_SECONDS * 2)
-    aged(home.bases / ".tmp-1", STALE_SECONDS * 2)
+    aged(home.bases / ".k1.tmp", STALE_SECONDS * 2)
     report = collect(home, None)
     assert {path.exists() for path in stale} == {False}
     assert {path.exists() for path in (*fresh, *results)} == {True}
     assert {item.kind for item in report.removed} == {"download", "temporary"}
     assert len(report.removed) == 4
+
+
+def test_a_half_made_base_goes_at_once_unless_it_is_being_made(home: Home) -> None:
+    home.bases.mkdir(parents=True)
+    for key in ("dead", "alive"):
+        (home.bases / f".{key}.tmp" / "tree").mkdir(parents=True)
+        (home.bases / f".{key}.lock").touch()
+    with (home.bases / ".alive.lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert [item.name for item in collect(home, None, dry_run=True).removed] == [".dead.tmp"]
+        assert (home.bases / ".dead.tmp").exists()
+        assert [item.name for item in collect(home, None).removed] == [".dead.tmp"]
+    assert not (home.bases / ".dead.tmp").exists()
+    assert (home.bases / ".alive.tmp" / "tree").exists()
 
 
 def test_our_scratch_directories_go_others_stay(
@@ -179,7 +194,7 @@ def test_our_scratch_directories_go_others_stay(
 
 
 def test_a_directory_somebody_still_writes_in_is_not_stale(home: Home) -> None:
-    tree = home.bases / ".tmp-1"
+    tree = home.bases / ".k1.tmp"
     (tree / "deep").mkdir(parents=True)
     aged(tree, STALE_SECONDS * 2)
     (tree / "deep" / "disk").write_text("just now")
