@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # A container engine for tests/docker: installed and started where there is none. Needs say.sh, packages.sh.
 
-DOCKERD_PID=""
+DOCKER_PIDFILE=""
 
 # ensure_docker: afterwards `docker info` works for root, or for us through in_docker_group.
 ensure_docker() {
@@ -26,19 +26,17 @@ start_docker() {
     if [ -d /run/systemd/system ] && as_root systemctl start docker; then
         wait_for_docker && return 0
     fi
-    docker_log=$(mktemp)
-    if [ "$(id -u)" -eq 0 ]; then
-        env PATH="$PATH:/usr/sbin:/sbin" dockerd >"$docker_log" 2>&1 &
-    else
-        # sudo may ask for a password, which a background process cannot answer.
-        sudo -v
-        # shellcheck disable=SC2024
-        sudo env PATH="$PATH:/usr/sbin:/sbin" dockerd >"$docker_log" 2>&1 &
-    fi
-    DOCKERD_PID=$!
+    docker_room=$(mktemp -d)
+    # The pid file is ours, so that exactly this daemon is ended again: a signal to sudo may not reach it.
+    # Its log is ours too, hence the redirection outside sudo.
+    # shellcheck disable=SC2024
+    as_root env PATH="$PATH:/usr/sbin:/sbin" setsid dockerd --pidfile "$docker_room/pid" \
+        >"$docker_room/log" 2>&1 </dev/null &
+    DOCKER_PIDFILE=$docker_room/pid
     wait_for_docker && return 0
-    tail -n 20 "$docker_log" >&2
-    die "The container engine did not start within 60 s." "Its log is $docker_log; 'script/test unit' needs none."
+    tail -n 20 "$docker_room/log" >&2
+    die "The container engine did not start within 60 s." \
+        "Its log is $docker_room/log; 'script/test unit' needs none."
 }
 
 wait_for_docker() {
@@ -51,12 +49,18 @@ wait_for_docker() {
     return 1
 }
 
-# stop_docker: end the daemon that start_docker started, and only that one.
+# stop_docker: end the daemon that start_docker started, and only that one, within 20 s.
 stop_docker() {
-    [ -n "$DOCKERD_PID" ] || return 0
-    as_root kill "$DOCKERD_PID" 2>/dev/null || :
-    wait "$DOCKERD_PID" 2>/dev/null || :
-    DOCKERD_PID=""
+    [ -n "$DOCKER_PIDFILE" ] && [ -s "$DOCKER_PIDFILE" ] || return 0
+    docker_pid=$(cat "$DOCKER_PIDFILE")
+    as_root kill "$docker_pid" 2>/dev/null || :
+    tries=0
+    while [ "$tries" -lt 20 ] && [ -d "/proc/$docker_pid" ]; do
+        tries=$((tries + 1))
+        sleep 1
+    done
+    [ ! -d "/proc/$docker_pid" ] || as_root kill -KILL "$docker_pid" 2>/dev/null || :
+    DOCKER_PIDFILE=""
 }
 
 # in_docker_group COMMAND...: run as ourselves, with the engine's group when we do not have it yet
