@@ -1,10 +1,10 @@
 # shellcheck shell=sh
 # Finds the Debian packages that are missing and installs them. Needs say.sh.
 
-# What a build uses. debian-archive-keyring lets mmdebstrap verify Debian from an Ubuntu host.
+# What a build uses (builder/doctor.py checks the same). debian-archive-keyring lets mmdebstrap verify Debian from an Ubuntu host.
 # shellcheck disable=SC2034
-BUILD_PACKAGES="qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring e2fsprogs mtools dosfstools
-    fdisk grub-common grub-pc-bin grub-efi-amd64-bin uidmap util-linux openssh-client ca-certificates"
+BUILD_PACKAGES="qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring e2fsprogs mtools fdisk
+    uidmap util-linux openssh-client ca-certificates"
 
 # ensure_packages WHY PACKAGE...: install those that are missing; silent when none is.
 ensure_packages() {
