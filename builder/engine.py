@@ -15,6 +15,7 @@ from builder.stages import customize, distribute, generalize, source, validate
 from builder.stages.context import BuildContext, OnError, outcome_of, timeouts_of
 from builder.stages.session import boot
 from builder.submit import submit
+from builder.ui.failure import error_to_dict
 from builder.workspace import Workspace
 from templates.errors import ExitCode, GoldsmithError
 
@@ -84,8 +85,12 @@ def _guarded(
     with timeouts_of(services.deadline), ExitStack() as stack:
         stack.enter_context(workspace)
         resolved = submit(document, template, services, run.run_id)
-        for distributor in resolved.distributors:
-            stack.callback(distributor.release)
+        stack.callback(resolved.release)
+        run.set_source(
+            description=resolved.source.description,
+            identity=resolved.source.identity,
+            exact_version=resolved.source.exact_version,
+        )
         context = BuildContext(
             template=template,
             services=services,
@@ -146,14 +151,13 @@ def _finish(services: Services, run: RunDirectory, start: float, error: Goldsmit
             state=state,
             seconds=round(time.monotonic() - start, 3),
             exit_code=int(code),
-            error=None
-            if error is None
-            else {
-                "code": error.code,
-                "message": error.message,
-                "details": list(error.details),
-                "hint": error.hint,
-            },
+            error=None if error is None else _as_data(error),
         )
     )
     return BuildResult(run.run_id, state, code, error)
+
+
+def _as_data(error: GoldsmithError) -> dict[str, object]:
+    data = error_to_dict(error)
+    bundle = getattr(error, "bundle", None)
+    return data | {"bundle": str(bundle)} if bundle else data

@@ -32,4 +32,6 @@ def _load(group: str, type_name: str) -> Any:  # noqa: ANN401 - a class of unkno
         if entry.name == type_name:
             return entry.load()
     known = ", ".join(sorted(found.names))
-    raise PreflightError(f"No part of Goldsmith handles the type '{type_name}'.", details=(f"known: {known}",))
+    raise PreflightError(
+        f"No part of Goldsmith handles the type '{type_name}'.", details=(f"known: {known}",)
+    )

@@ -87,7 +87,7 @@ def submit(document: Document, template: ImageTemplate, services: Services, run_
         check_firmware(source.generation)
         size = partial(check_disk_size, profile.os_disk_size_gb, source.size)
         problems.catch("/properties/vmProfile/osDiskSizeGB", size)
-    frozen = problems.catch("", lambda: resolve.freeze(document, template, services)) or {}
+    frozen = problems.catch("", partial(resolve.freeze, document, template, services))
     customizers = _steps(problems, "/properties/customize", properties.customize, frozen, services)
     checks = properties.validation.in_vm_validations if properties.validation else []
     validators = _steps(problems, "/properties/validate/inVMValidations", checks, frozen, services)
@@ -116,9 +116,11 @@ def _steps(
     problems: _Problems,
     pointer: str,
     steps: Sequence[Step],
-    frozen: dict[str, FrozenContent],
+    frozen: dict[str, FrozenContent] | None,
     services: Services,
 ) -> tuple[PreparedStep, ...]:
+    if frozen is None:  # said already; without content there would only be errors that follow from it
+        return ()
     prepared: list[PreparedStep] = []
     for number, step in enumerate(steps):
         place = f"{pointer}/{number}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from builder.settings import Home, load_settings
 
 if TYPE_CHECKING:
     from builder.engine import BuildResult
+    from builder.redact import Redactor
     from templates import Document
     from templates.model import ImageTemplate
 
@@ -103,8 +104,7 @@ def _build_one(
     from builder.ui.report import write_report
 
     redactor = Redactor()
-    for secret in document.secrets:
-        redactor.add(secret)
+    hide_parameters(document, redactor)
     run = RunDirectory.create(home, template=template, document=document)
     bus = EventBus(redactor)
     services = Services(
@@ -117,7 +117,8 @@ def _build_one(
         output_dir=output_dir.absolute(),
     )
     with ExitStack() as stack:
-        bus.add_sink(stack.enter_context(RecordSink(run)))
+        record = stack.enter_context(RecordSink(run))
+        bus.add_sink(record)
         for sink in stack.enter_context(
             open_sinks(events=faces.events, plain=faces.plain, quiet=faces.quiet)
         ):
@@ -125,5 +126,20 @@ def _build_one(
         for diagnostic in document.diagnostics:
             bus.warn(f"{diagnostic.location}: {diagnostic.message}", code=diagnostic.code)
         result = build(document, template, services, run, BuildOptions(on_error, wait))  # type: ignore[arg-type]
-    write_report(run.path)
+        if record.problem is not None:
+            bus.warn(f"The run's record in {run.path} is incomplete: {record.problem}", code="Record")
+    with suppress(OSError):  # a full disk does not undo a build
+        write_report(run.path)
     return result
+
+
+def hide_parameters(document: Document, redactor: Redactor) -> None:
+    """Hide the values of secure parameters. Raises UsageError for one too short to be hidden."""
+    for secret in document.secrets:
+        try:
+            redactor.add(secret)
+        except ValueError as error:
+            raise UsageError(
+                f"{document.file}: a secure parameter is empty or too short to be hidden: {error}.",
+                hint="Use a longer value, or make the parameter a plain string.",
+            ) from None

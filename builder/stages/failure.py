@@ -11,6 +11,8 @@ from provisioners.guest import GuestTimeoutError
 from templates.errors import ExitCode, GoldsmithError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from builder.stages.context import BuildContext, OnError
     from builder.stages.session import Session
 
@@ -21,6 +23,8 @@ class StepFailedError(StepError):
     """A customizer or validator failed; message, details and hint say all a person needs."""
 
     code = "StepFailed"
+    bundle: Path | None = None
+    """Where the failure bundle is."""
 
 
 class StepTimeoutError(StepFailedError):
@@ -47,17 +51,15 @@ def describe(
         redactor=context.services.redactor,
     )
     kind = StepTimeoutError if isinstance(error, GuestTimeoutError) else StepFailedError
-    details = [*error.details]
-    if tail and not error.details:
-        details = ["last lines:", *(f"  {line}" for line in tail[-15:])]
-    details.append(f"failure bundle: {bundle}")
-    return kind(
+    described = kind(
         f"{where} failed: {error.message}",
         exit_code_of_step=error.exit_code_of_step if isinstance(error, StepError) else None,
         tail=tail,
-        details=tuple(details),
+        details=error.details,
         hint=error.hint,
     )
+    described.bundle = bundle
+    return described
 
 
 def handle_failure(context: BuildContext, session: Session, stage: str, error: StepFailedError) -> Answer:

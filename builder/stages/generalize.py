@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from builder.disk import extents, qemu_img, vhd
@@ -11,18 +13,39 @@ from builder.errors import BuildError
 from builder.events import Wait
 from builder.stages import proof
 from provisioners import deprovision
+from provisioners.guest import GuestError, GuestTimeoutError
 
 if TYPE_CHECKING:
     from builder.stages.context import BuildContext, StepReport
     from builder.stages.session import Session
 
 STEPS = 3
+QUICK_SECONDS = 60.0
 
 
 def place_default_script(session: Session) -> None:
     """Lay AIB's default deprovision script where customizers may replace it (aib-behaviour section 5)."""
     path, text = deprovision.default_script(session.guest.os_type)
-    session.guest.put(text.encode(), path, timeout=60, mode=0o755)
+    session.guest.put(text.encode(), path, timeout=QUICK_SECONDS, mode=0o755)
+
+
+@contextmanager
+def script_kept(session: Session) -> Iterator[None]:
+    """Carry the deprovision script over a restart: /tmp, where AIB has it, is emptied by one."""
+    path, _ = deprovision.default_script(session.guest.os_type)
+    script = _read(session, path)
+    yield
+    if script is not None and _read(session, path) is None:
+        session.guest.put(script, path, timeout=QUICK_SECONDS, mode=0o755)
+
+
+def _read(session: Session, path: str) -> bytes | None:
+    try:
+        return session.guest.get(path, timeout=QUICK_SECONDS)
+    except GuestTimeoutError:
+        raise
+    except GuestError:
+        return None
 
 
 def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -> FinishedImage:
@@ -43,6 +66,10 @@ def graph_of(image: FinishedImage) -> BlockGraph:
 
 
 def _deprovision(context: BuildContext, session: Session, step: StepReport) -> None:
+    path, _ = deprovision.default_script(session.guest.os_type)
+    if _read(session, path) is None:
+        context.bus.warn(f"A customizer removed {path}; AIB's default is used.", code="DeprovisionScript")
+        place_default_script(session)
     deprovision.start(session.guest, user=session.access.user, timeout=context.deadline.remaining(120))
     session.guest.disconnect()
     with Wait(context.bus, "Deprovisioning; the VM powers off by itself"):
@@ -51,17 +78,25 @@ def _deprovision(context: BuildContext, session: Session, step: StepReport) -> N
         )
     report = deprovision.parse_report(session.second_serial.read_text(errors="replace"))
     step.detail = f"exit {report.deprovision_exit}"
+    failed = _what_failed(report)
+    if failed:
+        raise BuildError(
+            failed,
+            details=("last lines:", *(f"  {line}" for line in report.log[-15:])),
+            hint=f"The script is {deprovision.LINUX_PATH} in the guest, where a customizer may replace it.",
+        )
+
+
+def _what_failed(report: deprovision.DeprovisionReport) -> str:
+    if report.deprovision_exit is None:
+        return "The guest went off before the deprovision script reported its end."
     if report.deprovision_exit != 0:
-        raise BuildError(
-            f"The deprovision script failed with exit code {report.deprovision_exit}.",
-            details=tuple(report.log[-15:]),
-            hint=f"It is {deprovision.LINUX_PATH} in the guest; a customizer may replace it.",
-        )
+        return f"The deprovision script failed with exit code {report.deprovision_exit}."
+    if report.scrub_exit is None:
+        return "The guest went off before its final scrub reported its end."
     if report.scrub_exit != 0:
-        raise BuildError(
-            f"The final scrub of the guest failed with exit code {report.scrub_exit}.",
-            details=tuple(report.log[-15:]),
-        )
+        return f"The final scrub of the guest failed with exit code {report.scrub_exit}."
+    return ""
 
 
 def _flatten(context: BuildContext, graph: BlockGraph, size: int) -> FinishedImage:

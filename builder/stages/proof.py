@@ -32,6 +32,8 @@ def prove(context: BuildContext, image: Path, user: str) -> str:
             partition, files = ext4.find_root(image)
             ext4.fsck(image, partition.start, timeout=context.deadline.remaining())
             findings = generalized.findings(files, user)
+            for remark in generalized.remarks(files, user):
+                context.bus.warn(f"{remark}: a customizer put it there, so it stays.", code="Access")
     except ext4.UnsupportedFilesystem as error:
         context.bus.warn(f"The image could not be proved offline: {error.message}", code="Unproved")
         return "not proved"

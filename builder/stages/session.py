@@ -98,16 +98,28 @@ def _booted(
     spec = _spec(context, disk, purpose, directory, accelerator, access)
     journal = context.workspace.journal
     journal.intent("process", spec.uuid, program="qemu-system-x86_64")
-    with Machine(spec) as machine:
-        journal.created(spec.uuid, pid=machine.pid)
-        guest = _connect(context, machine, access)
-        try:
-            second = spec.second_serial_log
-            assert second is not None  # noqa: S101 - _spec sets it
-            yield Session(machine, guest, access, disk, second)
-        finally:
-            guest.disconnect()
-    journal.gone(spec.uuid)
+    try:
+        with Machine(spec) as machine:
+            journal.created(spec.uuid, pid=machine.pid)
+            guest = _connect(context, machine, access)
+            try:
+                second = spec.second_serial_log
+                assert second is not None  # noqa: S101 - _spec sets it
+                yield Session(machine, guest, access, disk, second)
+            finally:
+                guest.disconnect()
+        journal.gone(spec.uuid)
+    finally:
+        _scrub_serial(context, spec.serial_log)
+
+
+def _scrub_serial(context: BuildContext, log: Path) -> None:
+    """QEMU wrote this log itself, past the redactor; a script may have written to the console."""
+    if log.exists():
+        data = log.read_bytes()
+        clean = context.services.redactor.scrub_bytes(data)
+        if clean != data:
+            log.write_bytes(clean)
 
 
 def _connect(context: BuildContext, machine: Machine, access: BuildAccess) -> SshGuest:
