@@ -27,7 +27,7 @@ EPOCH = 1
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _BOOTSTRAP_SECONDS = 1800.0
 _DISK_SECONDS = 600.0
-_PHASES = ("I: running", "I: downloading", "I: extracting", "I: installing", "I: cleaning", "I: creating")
+_PHASES = ("I: running apt-get", "I: downloading", "I: extracting", "I: installing", "I: cleaning", "I: creating")
 
 
 def overlay_tar(files: dict[str, tuple[str, int]]) -> bytes:

@@ -1,0 +1,155 @@
+"""Downloads against a transport of our own: no network."""
+
+import hashlib
+from pathlib import Path
+
+import httpx
+import pytest
+
+from builder.deadline import Deadline
+from builder.errors import BuildTimeoutError, NotFoundError
+from builder.events import EventBus, WaitProgress
+from builder.redact import Redactor
+from builder.sources import download
+from builder.sources.download import DownloadError, fetch, public_url, read_uri
+
+DATA = bytes(range(256)) * 5000
+SHA = hashlib.sha256(DATA).hexdigest()
+URL = "https://host.example/disk.raw?sig=secret"
+
+
+@pytest.fixture(autouse=True)
+def naps(monkeypatch):
+    """Every pause between attempts, instead of sleeping it."""
+    taken: list[float] = []
+    monkeypatch.setattr(download, "_sleep", taken.append)
+    return taken
+
+
+class Server:
+    """Answers with DATA, understands ranges, and fails as told: one entry a request."""
+
+    def __init__(self, *failures):
+        self.failures = list(failures)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        failure = self.failures.pop(0) if self.failures else None
+        if isinstance(failure, Exception):
+            raise failure
+        if isinstance(failure, int):
+            return httpx.Response(failure)
+        start = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        if start >= len(DATA):
+            return httpx.Response(416)
+        return httpx.Response(206 if start else 200, content=DATA[start:])
+
+    @property
+    def client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self))
+
+
+def _fetch(server: Server, dest: Path, sha256: str | None = SHA, bus: EventBus | None = None) -> None:
+    bus = bus or EventBus(Redactor())
+    fetch(URL, dest, sha256=sha256, deadline=Deadline(60), bus=bus, client=server.client)
+
+
+def test_fetch_writes_the_file_and_tells_how_far_it_is(tmp_path):
+    bus, seen = EventBus(Redactor()), []
+    bus.add_sink(lambda envelope: seen.append(envelope.event))
+    _fetch(Server(), tmp_path / "sub" / "disk", bus=bus)
+    assert (tmp_path / "sub" / "disk").read_bytes() == DATA
+    assert [e for e in seen if isinstance(e, WaitProgress)][-1].done == len(DATA)
+    assert not any("secret" in str(e) for e in seen)
+
+
+def test_fetch_resumes_a_part(tmp_path):
+    (tmp_path / "disk.part").write_bytes(DATA[:1000])
+    server = Server()
+    _fetch(server, tmp_path / "disk")
+    assert server.requests[0].headers["Range"] == "bytes=1000-"
+    assert (tmp_path / "disk").read_bytes() == DATA
+
+
+def test_fetch_starts_over_when_the_part_was_of_another_file(tmp_path):
+    (tmp_path / "disk.part").write_bytes(b"x" * 1000)
+    server = Server()
+    _fetch(server, tmp_path / "disk")
+    assert "Range" not in server.requests[1].headers
+    assert (tmp_path / "disk").read_bytes() == DATA
+
+
+def test_fetch_takes_a_complete_part_as_it_is(tmp_path):
+    (tmp_path / "disk.part").write_bytes(DATA)
+    _fetch(Server(), tmp_path / "disk")
+    assert (tmp_path / "disk").read_bytes() == DATA
+
+
+def test_fetch_leaves_a_proved_file_alone(tmp_path):
+    (tmp_path / "disk").write_bytes(DATA)
+    server = Server()
+    _fetch(server, tmp_path / "disk")
+    assert server.requests == []
+
+
+def test_fetch_refuses_another_file_and_keeps_nothing(tmp_path):
+    with pytest.raises(DownloadError) as caught:
+        _fetch(Server(), tmp_path / "disk", sha256="0" * 64)
+    assert SHA in caught.value.details[1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transient_failures_are_tried_again_with_longer_pauses(tmp_path, naps):
+    server = Server(503, httpx.ConnectError("refused"), 429)
+    assert read_uri(URL, tmp_path, Deadline(60), 10**9, client=server.client) == DATA
+    assert naps == [0.5, 1.0, 2.0]
+
+
+def test_after_ten_attempts_it_is_over(tmp_path, naps):
+    server = Server(*[503] * 20)
+    with pytest.raises(DownloadError, match=r"attempt 10 of 10") as caught:
+        read_uri(URL, tmp_path, Deadline(60), 10**9, client=server.client)
+    assert len(server.requests) == 10
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, NotFoundError), (403, DownloadError)])
+def test_what_cannot_get_better_fails_at_once(tmp_path, status, error):
+    server = Server(status)
+    with pytest.raises(error, match=rf"{status}"):
+        read_uri(URL, tmp_path, Deadline(60), 10**9, client=server.client)
+    assert len(server.requests) == 1
+
+
+def test_the_deadline_ends_the_attempts(tmp_path):
+    with pytest.raises(BuildTimeoutError):
+        read_uri(URL, tmp_path, Deadline(0), 10**9, client=Server(503).client)
+
+
+def test_too_large_is_refused_for_both_kinds(tmp_path):
+    (tmp_path / "big").write_bytes(DATA)
+    for uri in (URL, "big"):
+        with pytest.raises(DownloadError, match="larger than 1 KiB"):
+            read_uri(uri, tmp_path, Deadline(60), 1024, client=Server().client)
+
+
+def test_files_by_path_and_by_url(tmp_path):
+    (tmp_path / "a b.sh").write_bytes(b"echo")
+    for uri in ("a b.sh", str(tmp_path / "a b.sh"), (tmp_path / "a b.sh").as_uri()):
+        assert read_uri(uri, tmp_path, Deadline(60), 100) == b"echo"
+
+
+def test_missing_files_folders_and_strange_schemes(tmp_path):
+    with pytest.raises(NotFoundError, match=r"none\.sh \(written as 'none\.sh'\)"):
+        read_uri("none.sh", tmp_path, Deadline(60), 100)
+    with pytest.raises(DownloadError, match="is a folder"):
+        read_uri(".", tmp_path, Deadline(60), 100)
+    with pytest.raises(DownloadError, match="'ftp'"):
+        read_uri("ftp://host/x", tmp_path, Deadline(60), 100)
+    with pytest.raises(DownloadError, match="another machine"):
+        read_uri("file://host/x", tmp_path, Deadline(60), 100)
+
+
+def test_public_url_shows_no_secret():
+    assert public_url("https://u:p@h.example:8/x?sig=s#f") == "https://h.example:8/x"

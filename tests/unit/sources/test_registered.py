@@ -1,0 +1,135 @@
+"""Sources that an earlier build distributed, over a real registry and real (tiny) VHDs."""
+
+from datetime import UTC, datetime
+
+import pytest
+from disk.vhd_file import MIB, write_vhd
+
+from builder.disk.vhd import VhdError
+from builder.errors import NotFoundError, PreflightError
+from builder.registry.records import Delivery, ImageRecord, ReplicaRecord
+from builder.sources.gallery_version import GalleryVersionSource
+from builder.sources.managed_image import ManagedImageSource
+from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
+from templates.model.source import ManagedImageSource as ManagedModel
+from templates.model.source import SharedImageVersionSource
+
+GROUP = "/subscriptions/0000/resourceGroups/rg/providers/Microsoft.Compute"
+IMAGE = f"{GROUP}/images/golden"
+WEB = f"{GROUP}/galleries/g/images/web"
+
+
+@pytest.fixture
+def image(services):
+    path = write_vhd(services.home.images / "golden.vhd", 2 * MIB, b"data")
+    services.registry.put_image(
+        ImageRecord(
+            id=IMAGE, name="golden", resource_group="rg", location="local", os_type="Linux", generation="V2",
+            path=path, size=2 * MIB, size_on_disk=4096, digest="d" * 64, source="s", template="t", run_id="r",
+            tags={}, created_at=datetime.now(UTC),
+        )
+    )  # fmt: skip
+    return path
+
+
+def _gallery(services, **properties):
+    services.registry.create_gallery(Gallery(id=f"{GROUP}/galleries/g", name="g"))
+    identifier = Identifier(publisher="me", offer="web", sku="1")
+    made = DefinitionProperties(os_type="Linux", identifier=identifier, **properties)
+    services.registry.create_definition(ImageDefinition(id=WEB, name="web", properties=made))
+
+
+def _publish(services, number: str):
+    path = write_vhd(services.home.regions / "local" / f"web-{number}.vhd", 3 * MIB)
+    version = services.registry.reserve_version(WEB, number)
+    replica = ReplicaRecord("local", 1, "Standard_LRS", path, 4096)
+    services.registry.complete_version(version.id, Delivery([replica], size=3 * MIB, digest=number * 8))
+    return path
+
+
+def _managed(services, image_id=IMAGE):
+    return ManagedImageSource(ManagedModel(type="ManagedImage", image_id=image_id), services)
+
+
+def _version(services, number):
+    model = SharedImageVersionSource(type="SharedImageVersion", image_version_id=f"{WEB}/versions/{number}")
+    return GalleryVersionSource(model, services)
+
+
+def test_a_managed_image_opens_without_its_footer(services, image):
+    source = _managed(services, IMAGE.upper().replace("/SUBSCRIPTIONS", "/subscriptions"))
+    resolved = source.resolve()
+    assert (resolved.identity, resolved.generation, resolved.cached) == ("d" * 64, "V2", True)
+    assert resolved.exact_version == IMAGE
+    disk = source.prepare()
+    assert disk.size == 2 * MIB
+    assert (disk.graph.top.format, disk.graph.top.size) == ("raw", 2 * MIB)
+
+
+def test_the_base_outlives_the_image(services, image):
+    disk = _managed(services).prepare()
+    image.unlink()
+    assert services.home.bases in disk.graph.top.path.parents
+    assert disk.graph.top.path.stat().st_size == 2 * MIB + 512
+
+
+def test_an_unknown_image_lists_the_known(services, image):
+    with pytest.raises(NotFoundError) as caught:
+        _managed(services, f"{GROUP}/images/other").resolve()
+    assert caught.value.details[-1] == "Managed images here: rg/golden"
+
+
+def test_a_lost_file_is_said_before_anything_boots(services, image):
+    image.unlink()
+    with pytest.raises(NotFoundError, match="golden is gone"):
+        _managed(services).resolve()
+
+
+def test_a_damaged_file_is_said(services, image):
+    image.write_bytes(b"\0" * 4096)
+    with pytest.raises(VhdError):
+        _managed(services).prepare()
+
+
+def test_latest_is_the_highest_version(services):
+    _gallery(services)
+    _publish(services, "1.0.0")
+    path = _publish(services, "1.1.0")
+    source = _version(services, "latest")
+    resolved = source.resolve()
+    assert (resolved.version_number, resolved.exact_version) == ("1.1.0", f"{WEB}/versions/1.1.0")
+    assert source.prepare().graph.top.path.samefile(path)
+
+
+def test_latest_stays_what_it_was_when_it_was_resolved(services):
+    _gallery(services)
+    _publish(services, "1.0.0")
+    source = _version(services, "latest")
+    source.resolve()
+    _publish(services, "2.0.0")
+    assert source.resolve().version_number == "1.0.0"
+
+
+def test_an_unknown_version_lists_the_known(services):
+    _gallery(services)
+    _publish(services, "1.0.0")
+    with pytest.raises(NotFoundError) as caught:
+        _version(services, "9.9.9").resolve()
+    assert caught.value.details[-1] == "Versions here: 1.0.0"
+
+
+def test_an_unknown_definition_says_what_there_is(services):
+    with pytest.raises(NotFoundError) as caught:
+        _version(services, "latest").resolve()
+    assert caught.value.details[-1] == "There is no definition yet."
+
+
+@pytest.mark.parametrize(
+    ("properties", "word"),
+    [({"os_state": "Specialized"}, "specialized"), ({"architecture": "Arm64"}, "Arm64")],
+)
+def test_what_cannot_be_a_source_is_refused(services, properties, word):
+    _gallery(services, **properties)
+    _publish(services, "1.0.0")
+    with pytest.raises(PreflightError, match=word):
+        _version(services, "1.0.0").resolve()
