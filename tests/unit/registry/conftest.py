@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from builder.registry import database
-from builder.registry.records import Delivery, ReplicaRecord, VersionRecord
+from builder.registry.records import Delivery, ImageRecord, ReplicaRecord, VersionRecord
 from builder.registry.store import Registry
 from builder.settings import Home
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
@@ -15,6 +16,7 @@ from templates.model.gallery import DefinitionProperties, Gallery, Identifier, I
 GROUP = "/subscriptions/0000/resourceGroups/Images/providers/Microsoft.Compute"
 GALLERY = f"{GROUP}/galleries/Team.gallery"
 WEB = f"{GALLERY}/images/web"
+IMAGE = f"{GROUP}/images/Web"
 
 
 def gallery(arm_id: str = GALLERY, **changes: Any) -> Gallery:
@@ -36,6 +38,33 @@ def definition(arm_id: str = WEB, triple: str = "me:web:1", **changes: Any) -> I
 def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Power cuts are not what these tests are about; waiting for the disk made them ten times slower."""
     monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
+
+
+def image_record(
+    home: Home, arm_id: str = IMAGE, run: str = "run-1", *, digest: str = "d", keep_file: bool = False
+) -> ImageRecord:
+    name = arm_id.rsplit("/", 1)[1]
+    path = home.images / "images" / name.lower() / f"{run}.vhd"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not keep_file:
+        path.write_bytes(b"disk")
+    return ImageRecord(
+        id=arm_id,
+        name=name,
+        resource_group=arm_id.split("/")[4],
+        location="westus",
+        os_type="Linux",
+        generation="V2",
+        path=path,
+        size=4,
+        size_on_disk=4096,
+        digest=digest,
+        source="s",
+        template="t",
+        run_id=run,
+        tags={"a": "b"},
+        created_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+    )
 
 
 @pytest.fixture

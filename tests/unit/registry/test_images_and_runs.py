@@ -1,44 +1,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from builder.errors import ConflictError, NotFoundError
 from builder.registry import lookup
-from builder.registry.records import ImageRecord, OutputRecord, StageTiming, to_json
+from builder.registry.records import OutputRecord, StageTiming, to_json
 from builder.registry.store import Registry
 from builder.settings import Home
-from registry.conftest import GROUP, WEB
+from registry.conftest import IMAGE, WEB, image_record
 from templates.errors import UsageError
-
-IMAGE = f"{GROUP}/images/Web"
-
-
-def image(home: Home, arm_id: str = IMAGE, run: str = "run-1") -> ImageRecord:
-    name = arm_id.rsplit("/", 1)[1]
-    path = home.images / "images" / name.lower() / f"{run}.vhd"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"disk")
-    return ImageRecord(
-        id=arm_id, name=name, resource_group=arm_id.split("/")[4], location="westus", os_type="Linux",
-        generation="V2", path=path, size=4, size_on_disk=4096, digest="d", source="s", template="t",
-        run_id=run, tags={"a": "b"}, created_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
-    )  # fmt: skip
 
 
 def test_an_image_is_recorded_found_and_replaced(registry: Registry, home: Home) -> None:
-    first = image(home)
+    first = image_record(home)
     assert registry.put_image(first) is None
     assert registry.find_image(IMAGE.upper()) == first
-    second = replace(image(home, run="run-2"), location="eastus")
+    second = replace(image_record(home, run="run-2"), location="eastus")
     assert registry.put_image(second) == first
     assert registry.list_images() == [second]
 
 
 def test_deleting_an_image_removes_its_file(registry: Registry, home: Home) -> None:
-    record = image(home)
+    record = image_record(home)
     registry.put_image(record)
     registry.delete_image(IMAGE.lower())
     assert not record.path.exists()
@@ -48,12 +33,12 @@ def test_deleting_an_image_removes_its_file(registry: Registry, home: Home) -> N
 
 
 def test_short_names(web: Registry, home: Home) -> None:
-    web.put_image(image(home))
+    web.put_image(image_record(home))
     assert lookup.image_id(web, "WEB", "0000") == IMAGE
     assert lookup.image_id(web, IMAGE, "0000") == IMAGE
     assert web.find_image(lookup.image_id(web, "images/web", "0000")).id == IMAGE
     other = IMAGE.replace("Images", "other")
-    web.put_image(image(home, other))
+    web.put_image(image_record(home, other))
     with pytest.raises(UsageError, match="Several managed images are called 'web'") as caught:
         lookup.image_id(web, "web", "0000")
     assert caught.value.details == (IMAGE, other)
@@ -100,7 +85,7 @@ def test_runs_of_dead_processes_are_failed_and_their_versions_freed(web: Registr
 
 
 def test_json_has_azures_spelling(home: Home) -> None:
-    data = to_json(image(home))
+    data = to_json(image_record(home))
     assert data["resourceGroup"] == "Images"
     assert data["createdAt"] == "2026-01-02T03:04:05.000678+00:00"
     assert data["path"].endswith("run-1.vhd")
