@@ -111,9 +111,11 @@ class Versions(Part):
                 raise _not_in_region(row.id, region)
             return self._version(row)
 
-    def list_versions(self, definition_id: str | None = None) -> list[VersionRecord]:
-        """The versions of a definition (or of all), the newest number first."""
-        query = select(VersionRow).order_by(VersionRow.definition_key, *_NEWEST_FIRST)
+    def list_versions(
+        self, definition_id: str | None = None, *, limit: int | None = None
+    ) -> list[VersionRecord]:
+        """The versions of a definition (or of all), the newest number first, at most `limit`."""
+        query = select(VersionRow).order_by(VersionRow.definition_key, *_NEWEST_FIRST).limit(limit)
         if definition_id is not None:
             query = query.where(VersionRow.definition_key == arm_key(definition_id))
         with self._db.read() as session:

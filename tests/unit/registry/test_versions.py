@@ -95,6 +95,7 @@ def test_latest_is_the_highest_number_not_the_newest_or_longest(web: Registry, p
         publish(name)
     assert web.find_version(LATEST).version == "1.10.0"
     assert [v.version for v in web.list_versions(WEB)] == ["1.10.0", "1.9.9", "1.2.30", "0.99.99"]
+    assert [v.version for v in web.list_versions(WEB, limit=1)] == ["1.10.0"]
 
 
 def test_latest_passes_over_excluded_versions(web: Registry, publish: Publish) -> None:
