@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.disk.graph import BlockGraph, DiskLayer
-from builder.vm.accelerator import kvm, tcg
+from builder.vm.accelerator import TCG_CPU_MODEL, kvm, tcg
 from builder.vm.firmware import Firmware
 from builder.vm.spec import MachineSpec, machine_argv
 
@@ -49,7 +49,7 @@ def test_whole_command_line_of_a_small_machine():
         *("/usr/bin/qemu", "-name", "guest=goldsmith", "-uuid", "11111111-2222-3333-4444-555555555555"),
         *("-no-user-config", "-nodefaults", "-sandbox"),
         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        *("-machine", "q35,vmport=off", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Nehalem"),
+        *("-machine", "q35,vmport=off", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", TCG_CPU_MODEL),
         *("-smp", "2", "-m", "2048", "-boot", "strict=on", "-rtc", "base=utc"),
         *("-display", "none", "-vga", "std"),
         *("-chardev", "socket,id=qmp,fd=9", "-mon", "chardev=qmp,mode=control"),
