@@ -159,8 +159,8 @@ scrub_user() {
   [ -z "$uid" ] || remove "/var/lib/sudo/lectured/$uid" "/var/db/sudo/lectured/$uid"
   for file in /etc/sudoers /etc/sudoers.d/*; do
     [ -f "$file" ] || continue
-    grep -q "^[[:space:]]*$u[[:space:]]" "$file" || grep -q "^# User rules for $u\$" "$file" || continue
-    rewrite "$file" -e "/^[[:space:]]*$u[[:space:]]/d" -e "/^# User rules for $u\$/d"
+    grep -q "^[[:space:]]*${u}[[:space:]]" "$file" || grep -q "^# User rules for $u\$" "$file" || continue
+    rewrite "$file" -e "/^[[:space:]]*${u}[[:space:]]/d" -e "/^# User rules for $u\$/d"
     [ "$file" = /etc/sudoers ] || grep -q '^[[:space:]]*[^#[:space:]]' "$file" || remove "$file"
   done
 }

@@ -23,6 +23,9 @@ class ImageFiles(Protocol):
 Check = Callable[[ImageFiles, str], Iterator[str]]
 """Given the files and the build user's name, yields one line per thing that should not be there."""
 
+BUILD_KEY_COMMENT = b"goldsmith-build"
+"""How the build's own key is marked; builder/vm/access.py makes it."""
+
 # QEMU's own prefix: an address that starts so can only be a build machine's.
 _MAC = re.compile(rb"52:54:00:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}", re.IGNORECASE)
 _KEY = re.compile(rb"^[ \t]*[^#\s].*$", re.MULTILINE)
@@ -59,6 +62,8 @@ def _authorized_keys(files: ImageFiles, user: str) -> Iterator[str]:
         # An account that a customizer made may keep the keys it was given (see `remarks`).
         if owner not in accounts:
             yield f"{path} lets somebody in"
+        elif BUILD_KEY_COMMENT in (files.read(path) or b""):
+            yield f"{path} holds the build's key"
 
 
 def remarks(files: ImageFiles, user: str) -> list[str]:
