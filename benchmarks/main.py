@@ -45,6 +45,9 @@ def main() -> int:
     room = Path(tempfile.mkdtemp(prefix="versus-packer-", dir=options.room))
     try:
         results = _measure(options, machine, room)
+    except RuntimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     finally:
         if options.keep:
             print(f"kept: {room}", file=sys.stderr)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from builder.vm.accelerator import TCG_CPU_MODEL
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -34,11 +36,11 @@ WORKLOADS = {workload.name: workload for workload in (TRIVIAL, NGINX)}
 
 @dataclass(frozen=True)
 class Machine:
-    """The build VM, the same for both sides."""
+    """The build VM, the same for both sides; the CPU model is the one our engine takes under TCG."""
 
     cpus: int = 2
     memory_mib: int = 4096
-    cpu_model: str = "Nehalem"
+    cpu_model: str = TCG_CPU_MODEL
     accelerator: str = "tcg"
     machine_type: str = "q35"
 
