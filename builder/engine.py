@@ -86,6 +86,8 @@ def _guarded(
         stack.enter_context(workspace)
         resolved = submit(document, template, services, run.run_id)
         stack.callback(resolved.release)
+        for step in resolved.plan.of("Distribute"):
+            services.bus.note(f"{step.name}: {step.reason}")
         run.set_source(
             description=resolved.source.description,
             identity=resolved.source.identity,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from builder.plan import step_name
+from builder.stages import generalize
 from builder.stages.failure import describe, handle_failure
 from provisioners.base import StepError
 from provisioners.guest import GuestError
@@ -45,8 +47,10 @@ def _apply(
     total = len(context.customizers if stage == "Customize" else context.validators)
     kind = str(getattr(prepared.model, "type", ""))
     with context.step(stage, index, total, step_name(prepared.model, index), kind) as report:
+        step = context.step_context(prepared, index, report.on_output)
         try:
-            prepared.provisioner.apply(session.guest, context.step_context(prepared, index, report.on_output))
+            with generalize.script_kept(session) if kind == "x-LinuxRestart" else nullcontext():
+                prepared.provisioner.apply(session.guest, step)
         except GoldsmithError:
             # A machine that died explains a lost link better than the link does.
             session.machine.check()

@@ -16,6 +16,8 @@ from provisioners import deprovision
 from provisioners.guest import GuestError, GuestTimeoutError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from builder.stages.context import BuildContext, StepReport
     from builder.stages.session import Session
 
@@ -52,12 +54,14 @@ def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -
     """Deprovision, flatten, prove. Raises BuildError; the machine is off afterwards."""
     with context.step("Generalize", 1, STEPS, "Deprovision", context.source.os_type) as step:
         _deprovision(context, session, step)
+    path = context.workspace.file("os.vhd")
     with context.step("Generalize", 2, STEPS, "Flatten", "VHD") as step:
-        image = _flatten(context, graph, size)
-        step.detail = f"{extents.allocated_size(image.vhd) / 1024**2:.0f} MiB on disk"
+        with Wait(context.bus, "Flattening the disk"):
+            qemu_img.flatten_to_vhd(graph, path, size=size, timeout=context.deadline.remaining())
+        step.detail = f"{extents.allocated_size(path) / 1024**2:.0f} MiB on disk"
     with context.step("Generalize", 3, STEPS, "Prove", "offline") as step:
-        step.detail = proof.prove(context, image.vhd, session.access.user)
-    return image
+        step.detail = proof.prove(context, path, session.access.user)
+    return _finished(context, path)
 
 
 def graph_of(image: FinishedImage) -> BlockGraph:
@@ -99,10 +103,7 @@ def _what_failed(report: deprovision.DeprovisionReport) -> str:
     return ""
 
 
-def _flatten(context: BuildContext, graph: BlockGraph, size: int) -> FinishedImage:
-    path = context.workspace.file("os.vhd")
-    with Wait(context.bus, "Flattening the disk"):
-        qemu_img.flatten_to_vhd(graph, path, size=size, timeout=context.deadline.remaining())
+def _finished(context: BuildContext, path: Path) -> FinishedImage:
     info = vhd.check_fixed_vhd(path)
     return FinishedImage(
         vhd=path,

@@ -22,15 +22,17 @@ class NotGeneralizedError(BuildError):
 
 
 def prove(context: BuildContext, image: Path, user: str) -> str:
-    """Check the root file system of `image`, which is only read. Returns a one-line result.
+    """Finish and check the root file system of `image`. Returns a one-line result.
 
     Raises NotGeneralizedError listing every finding. A file system nothing here can read (Windows,
     XFS, LVM) cannot be proved; that is said as a warning, never passed over.
     """
     try:
         with Wait(context.bus, "Proving that the image is generalized"):
-            partition, files = ext4.find_root(image)
-            ext4.fsck(image, partition.start, timeout=context.deadline.remaining())
+            for partition in ext4.ext_partitions(image):
+                ext4.preen(image, partition.start, timeout=context.deadline.remaining())
+                ext4.fsck(image, partition.start, timeout=context.deadline.remaining())
+            _, files = ext4.find_root(image)
             findings = generalized.findings(files, user)
             for remark in generalized.remarks(files, user):
                 context.bus.warn(f"{remark}: a customizer put it there, so it stays.", code="Access")

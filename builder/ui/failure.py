@@ -68,11 +68,23 @@ def error_lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if tail and details[-len(tail) :] != tail:
         lines.append(("detail", "Its last lines:"))
         lines += [("output", line) for line in tail]
+    for item in data.get("diagnostics") or ():
+        lines += _diagnostic_lines(item)
     bundle = pick(data, "bundle", "failureBundle", "failure_bundle", "bundlePath", "bundle_path")
     if bundle:
         lines.append(("path", f"All about this failure: {clean(str(bundle))}"))
     if data.get("hint"):
         lines.append(("hint", clean(str(data["hint"]))))
+    return lines
+
+
+def _diagnostic_lines(item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    place = f"{item.get('file')}:{item.get('line')}:{item.get('column')}"
+    first, *rest = clean(str(item.get("message", ""))).splitlines() or [""]
+    lines = [("detail", f"{clean(place)}: {item.get('severity')} {item.get('code')}: {first}")]
+    lines += [("detail", line) for line in rest]
+    if item.get("hint"):
+        lines.append(("detail", f"  hint: {clean(str(item['hint']))}"))
     return lines
 
 
