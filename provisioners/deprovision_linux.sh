@@ -16,12 +16,12 @@ say_failed() { echo "GOLDSMITH-SCRUB failed: $1"; failed=1; }
 
 # rewrite FILE SED-ARGS: in place, so that owner, mode and SELinux label stay.
 rewrite() {
-  file=$1
+  target=$1
   shift
-  [ -f "$file" ] || return 0
-  text=$(sed "$@" "$file" && echo .) || { say_failed "reading $file"; return; }
-  [ "$text" = "$(cat "$file" && echo .)" ] && return 0
-  printf '%s' "${text%.}" >"$file" || say_failed "writing $file"
+  [ -f "$target" ] || return 0
+  text=$(sed "$@" "$target" && echo .) || { say_failed "reading $target"; return; }
+  [ "$text" = "$(cat "$target" && echo .)" ] && return 0
+  printf '%s' "${text%.}" >"$target" || say_failed "writing $target"
 }
 
 remove() { rm -rf -- "$@" || say_failed "removing $*"; }
@@ -220,7 +220,8 @@ scrub_network() {
       *cloud-init*) remove "$file" && continue ;;
       */ifcfg-*) rewrite "$file" -e '/^HWADDR=/d' -e '/^MACADDR=/d' ;;
     esac
-    if [ -n "$macs" ] && printf '%s\n' "$macs" | grep -q -i -F -f - "$file"; then remove "$file"; fi
+    # QEMU's prefix too: the card of an earlier build VM.
+    if printf '%s\n' 52:54:00: "$macs" | grep . | grep -q -i -F -f - "$file"; then remove "$file"; fi
   done
   if ! [ -e /etc/resolv.conf ] && ! [ -L /etc/resolv.conf ]; then
     if [ -n "$resolv" ]; then ln -s "$resolv" /etc/resolv.conf; else : >/etc/resolv.conf; fi

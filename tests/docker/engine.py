@@ -104,4 +104,4 @@ def _answers() -> bool:
 
 
 def _quiet(argv: list[str]) -> int:
-    return subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60).returncode
+    return subprocess.run(argv, capture_output=True, timeout=60, check=False).returncode

@@ -10,10 +10,11 @@ SETUP = r"""
 set -e
 useradd -m -G sudo,mail ops; mkdir -p /home/ops/.ssh
 usermod -a -G mail,adm packer
-echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPS ops' >/home/ops/.ssh/authorized_keys
-cat /home/packer/.ssh/authorized_keys >>/home/ops/.ssh/authorized_keys
-mkdir -p /root/.ssh
-sed 's/^/no-pty,command="echo Please login as the user" /' /home/packer/.ssh/authorized_keys >/root/.ssh/authorized_keys
+cd /home/ops/.ssh
+echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPS ops' >authorized_keys
+cat /home/packer/.ssh/authorized_keys >>authorized_keys
+mkdir -p /root/.ssh; cd /root/.ssh
+sed 's/^/no-pty,command="echo Please login as the user" /' /home/packer/.ssh/authorized_keys >authorized_keys
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 mkdir -p /var/lib/dbus; cp /etc/machine-id /var/lib/dbus/machine-id
 mkdir -p /var/lib/cloud/instances/i-1 /var/lib/cloud/data /var/log/journal/0123 /var/lib/dhcp /etc/netplan
@@ -50,7 +51,9 @@ def test_an_override_replaces_the_script_but_not_the_scrub(containers, connect) 
     before = {line.split(":")[0] for line in generalized.findings(files, "packer")}
     assert before == set(generalized.CHECKS)  # every check sees its fault
 
-    override = "#!/bin/bash\necho override by $(id -un)\ntest -f /var/lib/waagent/ovf-env.xml\nkill -TERM $PPID\nexit 7\n"
+    override = (
+        "#!/bin/bash\necho override by $(id -un)\ntest -f /var/lib/waagent/ovf-env.xml || exit 3\nexit 7\n"
+    )
     guest.put(override.encode(), deprovision.LINUX_PATH, timeout=30, mode=0o755)
     guest.run(["sh", "-c", "nohup sleep 600 >/dev/null 2>&1 &"], timeout=30)
     runner = deprovision.linux_runner("packer", power_off=False, report_device="/report")
@@ -80,5 +83,7 @@ def test_runner_is_clean_shell() -> None:
     """shellcheck, if there is one, has nothing to say beyond the variables Python sets."""
     runner = deprovision.linux_runner("packer")
     for shell in ("dash", "bash"):
-        done = subprocess.run([shell, "-n"], input=runner, text=True, capture_output=True, timeout=30)
+        done = subprocess.run(
+            [shell, "-n"], input=runner, text=True, capture_output=True, timeout=30, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")

@@ -62,7 +62,8 @@ def test_exit_code_and_last_lines(guest, recorder) -> None:
 
 
 def test_script_uri_runs_by_sudo_with_its_own_shebang(guest, recorder) -> None:
-    text = "#!/bin/bash\nid -un\necho $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE\necho x >> /etc/motd\nfalse\necho on\n"
+    text = "#!/bin/bash\nid -un\necho $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE\necho x >> /etc/motd\n"
+    text += "false\necho on\n"
     script(text).apply(guest, recorder.context(build_name="golden", builder_type="qemu"))
     assert recorder.stdout == ["root", "golden qemu", "on"]
 
