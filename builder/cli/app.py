@@ -14,7 +14,7 @@ PROGRAM = "build"
 
 _EPILOG = examples(
     "build template.json                     build an image",
-    "build plan template.json                what would be done, and why",
+    "build validate template.json            say what is wrong with it; nothing boots",
     "build doctor                            is this machine ready?",
     "build VERB --help                       options and examples of a verb",
     "build --install-completion              complete verbs and options with the Tab key",

@@ -102,14 +102,15 @@ def _booted(
         with Machine(spec) as machine:
             journal.created(spec.uuid, pid=machine.pid)
             guest = _connect(context, machine, access)
+            accelerators.confirm(accelerator, context.services.home)
             try:
                 second = spec.second_serial_log
                 assert second is not None  # noqa: S101 - _spec sets it
                 yield Session(machine, guest, access, disk, second)
             finally:
                 guest.disconnect()
-        journal.gone(spec.uuid)
     finally:
+        journal.gone(spec.uuid)  # leaving the block ended QEMU, however it was left
         _scrub_serial(context, spec.serial_log)
 
 

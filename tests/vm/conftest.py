@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import EXAMPLES, Cli, Quickstart, assert_nothing_left
+from harness import BUILD_LIMIT, EXAMPLES, Cli, Quickstart, assert_nothing_left
+
+from builder.deadline import Deadline
+from builder.events import EventBus
+from builder.extensions import make_source
+from builder.redact import Redactor
+from builder.services import Services
+from builder.settings import Home, Settings
+from builder.sources.base import SourceDisk
+from templates.model import PlatformImageSource
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +60,20 @@ def quickstart(cli: Cli, home: Path) -> Quickstart:
     lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
     assert result.code == 0, result.text
     return Quickstart(result, out, lines)
+
+
+@pytest.fixture(scope="session")
+def base_disk(home: Path) -> SourceDisk:
+    """The bootstrapped Debian 12, made once for the whole ring by the code under test."""
+    redactor = Redactor()
+    services = Services(
+        home=Home(home),
+        settings=Settings(),
+        bus=EventBus(redactor),
+        redactor=redactor,
+        deadline=Deadline(BUILD_LIMIT),
+        base_dir=home,
+        output_dir=home,
+    )
+    model = PlatformImageSource(type="PlatformImage", publisher="Debian", offer="debian-12", sku="12")
+    return make_source(model, services).prepare()

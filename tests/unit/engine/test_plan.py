@@ -20,7 +20,10 @@ def template(**properties: object) -> ImageTemplate:
             "name": "t",
             "properties": {
                 "source": {"type": "PlatformImage", "publisher": "a", "offer": "b", "sku": "c"},
-                "customize": [{"type": "Shell", "inline": ["x"]}, {"type": "Shell", "name": "Two", "inline": ["y"]}],
+                "customize": [
+                    {"type": "Shell", "inline": ["x"]},
+                    {"type": "Shell", "name": "Two", "inline": ["y"]},
+                ],
                 "distribute": [{"type": "VHD", "runOutputName": "out"}],
                 **properties,
             },

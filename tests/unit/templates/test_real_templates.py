@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,9 @@ TRAILING_COMMA = "Linux_Shared_Image_Gallery_Image_with_build_VM_MSI"
 
 
 def test_the_data_is_there():
+    """They lie beside the checkout, not in it; a user's machine has none, CI must."""
+    if not DATA.exists() and not os.environ.get("CI"):
+        pytest.skip("no shared/data beside this checkout")
     assert len(FILES) >= 40
 
 
