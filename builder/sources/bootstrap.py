@@ -20,14 +20,21 @@ from builder.events import EventBus, Wait
 from builder.process import ProcessError, require, run
 from builder.sources import debian
 from builder.sources.mirrors import Mirrors
-from builder.sources.scratch import inside_namespace, remove_tree
+from builder.sources.scratch import inside_namespace, remove_tree, scratch_for
 
 # Raised whenever the same recipe gives another disk.
 EPOCH = 1
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _BOOTSTRAP_SECONDS = 1800.0
 _DISK_SECONDS = 600.0
-_PHASES = ("I: running apt-get", "I: downloading", "I: extracting", "I: installing", "I: cleaning", "I: creating")
+_PHASES = (
+    "I: running apt-get",
+    "I: downloading",
+    "I: extracting",
+    "I: installing",
+    "I: cleaning",
+    "I: creating",
+)
 
 
 def overlay_tar(files: dict[str, tuple[str, int]]) -> bytes:
@@ -115,9 +122,11 @@ class Bootstrap:
             packages=self._packages,
             mode="root" if os.geteuid() == 0 else "unshare",
         )
+        scratch = scratch_for(self._folder)
+        env = {"TMPDIR": str(scratch)}
         try:
             with Wait(bus, f"Bootstrapping Debian {self._suite}"):
-                run(argv, timeout=deadline.remaining(_BOOTSTRAP_SECONDS), on_line=_progress(bus))
+                run(argv, timeout=deadline.remaining(_BOOTSTRAP_SECONDS), env=env, on_line=_progress(bus))
         except ProcessError as error:
             if deadline.expired:
                 raise deadline.error() from error
@@ -127,6 +136,7 @@ class Bootstrap:
                 hint="Check that the package mirror answers; GOLDSMITH_DEBIAN_MIRROR names another one.",
             ) from error
         finally:
+            remove_tree(scratch)
             before.unlink()
             after.unlink()
 

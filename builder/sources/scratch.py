@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
+from builder.errors import EnvironmentProblem
 from builder.process import require, run
 
 
@@ -29,3 +31,31 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         run([*inside_namespace(), "rm", "-rf", "--one-file-system", "--", path], timeout=300)
+
+
+def scratch_for(folder: Path) -> Path:
+    """A folder of a known name for mmdebstrap's own temporary tree, emptied of an earlier one's rest.
+
+    mmdebstrap removes its tree, but not when it is killed; a known place can be cleaned next time.
+    A normal user's lies outside of the home, whose parents are often closed to subordinate ids.
+    Raises EnvironmentProblem when somebody else holds the name.
+    """
+    if os.geteuid() == 0:
+        place = folder / "scratch"
+    else:
+        # /tmp may live in memory, and this takes half a gigabyte.
+        on_disk = Path("/var/tmp")  # noqa: S108 - our folder in it is checked for its owner
+        temporary = Path(os.environ.get("TMPDIR") or (on_disk if on_disk.is_dir() else tempfile.gettempdir()))
+        place = temporary / f"goldsmith-{os.geteuid()}" / folder.name.strip(".")[:16]
+    try:
+        place.parent.mkdir(mode=0o755, exist_ok=True)
+        if place.parent.stat().st_uid != os.geteuid():
+            raise EnvironmentProblem(
+                f"{place.parent} belongs to another user.", hint="Set TMPDIR to a folder of your own."
+            )
+        remove_tree(place)
+        place.mkdir(mode=0o755)
+        place.chmod(0o755)
+    except OSError as error:
+        raise EnvironmentProblem(f"{place} cannot be used: {error.strerror or error}.") from error
+    return place
