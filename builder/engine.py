@@ -20,7 +20,7 @@ from builder.workspace import Workspace
 from templates.errors import ExitCode, GoldsmithError
 
 if TYPE_CHECKING:
-    from builder.distributors.base import Artifact, FinishedImage
+    from builder.distributors.base import FinishedImage
     from builder.runs import RunDirectory
     from builder.services import Services
     from builder.sources.base import ImageSource, SourceDisk
@@ -120,23 +120,21 @@ def _execute(context: BuildContext, image_source: ImageSource) -> None:
     failed = validate.run(context, generalize.graph_of(image), image.virtual_size)
     if failed and not (checks and checks.continue_distribute_on_failure):
         raise failed
-    _distributed(context, image)
+    distribute.run(context, image)
     if failed:
         raise failed
 
 
 def _customized(context: BuildContext, disk: SourceDisk, size: int) -> FinishedImage:
     graph = source.overlay(context, disk.graph, size, "os")
-    with boot(context, graph, purpose="build") as session:
+    with ExitStack() as stack:
+        with context.stage("Boot"):
+            session = stack.enter_context(boot(context, graph, purpose="build"))
         with context.stage("Customize"):
             generalize.place_default_script(session)
             customize.run(context, session)
         with context.stage("Generalize"):
             return generalize.run(context, session, graph, size)
-
-
-def _distributed(context: BuildContext, image: FinishedImage) -> list[Artifact]:
-    return distribute.run(context, image)
 
 
 def _finish(services: Services, run: RunDirectory, start: float, error: GoldsmithError | None) -> BuildResult:

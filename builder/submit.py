@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from builder import resolve, secrets
 from builder.distributors.base import ExpectedImage
-from builder.errors import PreflightError
+from builder.errors import ExitCode, GoldsmithError
 from builder.extensions import make_distributor, make_source
 from builder.plan import Plan, StepInputs, make_plan
 from builder.preflight import check_disk_size, check_firmware, check_space, check_tools
@@ -61,7 +61,9 @@ class _Problems:
             return action()
         except TemplateError as error:
             self.found.extend(error.diagnostics)
-        except PreflightError as error:
+        except GoldsmithError as error:
+            if error.exit_code != ExitCode.BAD_TEMPLATE:
+                raise
             location = self._document.locate(self._prefix + pointer)
             text = "\n".join([error.message, *(f"    {line}" for line in error.details)])
             self.found.append(Diagnostic("error", error.code, text, location, error.hint))
@@ -133,6 +135,11 @@ def _steps(
 def _step(step: Step, place: str, frozen: dict[str, FrozenContent], services: Services) -> PreparedStep:
     provisioner = provisioner_registry.create(step, frozen.get(place))
     env, hidden = secrets.resolve_step(step, place, services)
+    if step.extensions.retry:
+        services.bus.warn(
+            f"{place}: x-goldsmith.retry has no effect yet: a retry needs the layer before the step.",
+            code="NoEffect",
+        )
     return PreparedStep(step, provisioner, env, hidden)
 
 
