@@ -20,7 +20,7 @@ from builder.events import EventBus, Wait
 from builder.process import ProcessError, require, run
 from builder.sources import debian
 from builder.sources.mirrors import Mirrors
-from builder.sources.scratch import inside_namespace, remove_tree, scratch_for
+from builder.sources.scratch import contained, inside_namespace, remove_tree, scratch_for
 
 # Raised whenever the same recipe gives another disk.
 EPOCH = 1
@@ -126,7 +126,8 @@ class Bootstrap:
         env = {"TMPDIR": str(scratch)}
         try:
             with Wait(bus, f"Bootstrapping Debian {self._suite}"):
-                run(argv, timeout=deadline.remaining(_BOOTSTRAP_SECONDS), env=env, on_line=_progress(bus))
+                timeout = deadline.remaining(_BOOTSTRAP_SECONDS)
+                run([*contained(), *argv], timeout=timeout, env=env, on_line=_progress(bus))
         except ProcessError as error:
             if deadline.expired:
                 raise deadline.error() from error

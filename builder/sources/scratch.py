@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from builder.errors import EnvironmentProblem
-from builder.process import require, run
+from builder.process import ProcessError, require, run
 
 
 def inside_namespace() -> list[str]:
@@ -24,11 +24,32 @@ def inside_namespace() -> list[str]:
     return [unshare, "--user", "--map-root-user", "--map-auto", "--"]
 
 
+def contained() -> list[str]:
+    """What to put before mmdebstrap when it runs as root, so that nothing of it outlives it.
+
+    As root it mounts /proc, /sys and /dev into its tree. In namespaces of its own, killing it, even
+    by SIGKILL, ends all it started and unmounts all it mounted; mmdebstrap's unshare mode has its
+    own. Where root may make no namespace (a plain container) it may mount nothing either.
+    """
+    if os.geteuid() != 0:
+        return []
+    unshare = require("unshare", "util-linux")
+    prefix = [unshare, "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]
+    try:
+        run([*prefix, "true"], timeout=30)
+    except ProcessError:
+        return []
+    return prefix
+
+
 def remove_tree(path: Path) -> None:
-    """Remove a folder, also one with files of subordinate ids. Nothing there is fine."""
-    if not path.exists():
-        return
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a folder, also one with files of subordinate ids. Nothing there is fine.
+
+    Stops at anything mounted below it: what was mounted is not ours to empty.
+    """
+    if os.geteuid() != 0:
+        # A normal user mounts nothing that is seen here; often this is all it takes.
+        shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         run([*inside_namespace(), "rm", "-rf", "--one-file-system", "--", path], timeout=300)
 
