@@ -30,12 +30,18 @@ class Cli:
     def argv(self) -> list[str]:
         return [sys.executable, "-m", "builder"]
 
-    def __call__(self, *args: str | Path, timeout: float = BUILD_LIMIT, **env: str) -> CliResult:
+    def __call__(
+        self,
+        *args: str | Path,
+        timeout: float = BUILD_LIMIT,
+        stdin: str = "",
+        env: dict[str, str] | None = None,
+    ) -> CliResult:
         done = subprocess.run(
             [*self.argv, *map(str, args)],
             cwd=self.cwd,
-            env={**self.env, **env},
-            stdin=subprocess.DEVNULL,
+            env={**self.env, **(env or {})},
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,

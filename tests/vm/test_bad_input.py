@@ -160,7 +160,7 @@ def test_several_problems_are_said_at_once(shop: Cli) -> None:
 def test_a_missing_qemu_names_the_package(shop: Cli, tmp_path: Path) -> None:
     file = shop.cwd / "plain.json"
     file.write_text(json.dumps(BASE))
-    result = shop(file, timeout=60, PATH=str(tmp_path))
+    result = shop(file, timeout=60, env={"PATH": str(tmp_path)})
     assert result.code == 3, result.text
     assert "apt-get install qemu-system-x86" in result.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from harness import Cli, assert_nothing_left
 pytestmark = pytest.mark.timeout(3000)
 
 CANARY = "canary-7f3a9c51"
+CANARY_SHA256 = hashlib.sha256(CANARY.encode()).hexdigest()
 
 
 def template(name: str, steps: list[dict[str, object]], **properties: object) -> dict[str, object]:
@@ -53,7 +55,8 @@ def test_a_failing_customizer_is_named_and_leaves_a_bundle(cli: Cli, tmp_path: P
             "name": "Secretive",
             "inline": [
                 'echo "token is $TOKEN"',
-                'test "$TOKEN" = ' + CANARY,
+                f'echo "{CANARY_SHA256}  -" > /tmp/sum; printf %s "$TOKEN" | sha256sum -c /tmp/sum',
+                'test "$COLOUR" = blue',
                 "ps -ef > /tmp/ps.txt; ! grep canary /tmp/ps.txt",
             ],
             "x-goldsmith": {"secrets": {"TOKEN": {"env": "THE_TOKEN"}}, "env": {"COLOUR": "blue"}},
@@ -61,14 +64,17 @@ def test_a_failing_customizer_is_named_and_leaves_a_bundle(cli: Cli, tmp_path: P
         {
             "type": "Shell",
             "name": "Breaks",
-            "inline": ["echo about to fail", "ls /does-not-exist", "echo never"],
+            "inline": ["echo the step was here > ~/marker", "ls /does-not-exist", "echo never"],
         },
         {"type": "Shell", "name": "Never", "inline": ["echo never"]},
     ]
     file = write(tmp_path / "t.json", template("failing", steps))
     out = tmp_path / "out"
     out.mkdir()
-    result = cli(file, "--output-dir", out, "--events", tmp_path / "events.jsonl", THE_TOKEN=CANARY)
+    events = tmp_path / "events.jsonl"
+    result = cli(
+        *(file, "--output-dir", out, "--events", events, "--on-error", "keep"), env={"THE_TOKEN": CANARY}
+    )
     assert result.code == 1, result.text
     assert "Customizer 2 of 3 'Breaks'" in result.text
     assert "exit code 2" in result.text
@@ -79,13 +85,16 @@ def test_a_failing_customizer_is_named_and_leaves_a_bundle(cli: Cli, tmp_path: P
     assert str(bundle) in result.text
     assert any(p.suffix == ".png" and p.stat().st_size > 100 for p in bundle.iterdir())
     assert any("serial" in p.name and p.stat().st_size > 1000 for p in bundle.iterdir())
-    # The canary reached the script and nothing else.
-    assert "token is ****" in (tmp_path / "events.jsonl").read_text()
+    # The canary reached the script and nothing else, the kept disk included.
+    assert "token is ****" in events.read_text()
     assert CANARY not in result.text
-    holders = subprocess.run(
-        ["grep", "-rl", CANARY, cli.home, tmp_path], capture_output=True, text=True, check=False
-    )
-    assert holders.stdout == ""
+    places = [run, cli.home / "registry.db", cli.home / "staging", tmp_path]
+    holders = subprocess.run(["grep", "-rl", CANARY, *places], capture_output=True, text=True, check=False)
+    assert (holders.returncode, holders.stdout) == (1, "")
+    # The kept machine boots again, and what the steps did is still there.
+    shell = cli("shell", run.name, stdin="cat /home/packer/marker; exit 7\n")
+    assert "the step was here" in shell.out, shell.text
+    assert shell.code == 7
 
 
 @pytest.mark.usefixtures("quickstart", "no_leftovers")
@@ -101,10 +110,8 @@ def test_second_build_is_refused_then_the_first_is_cancelled(cli: Cli, tmp_path:
         second = cli(file, timeout=120)
         assert second.code == 2, second.text
         assert "in use" in second.text
-        cancelled = cli("runs", "cancel", "latest-running", timeout=120)
-        if cancelled.code != 0:
-            run_id = json.loads(events.read_text().splitlines()[0])["run_id"]
-            cancelled = cli("runs", "cancel", run_id, timeout=120)
+        run_id = next(e["run_id"] for e in map(json.loads, events.open()) if e["kind"] == "run.started")
+        cancelled = cli("runs", "cancel", run_id, timeout=120)
         assert cancelled.code == 0, cancelled.text
         assert first.wait(timeout=120) == 130
     finally:
@@ -144,6 +151,17 @@ def test_a_script_that_restarts_is_told_apart(cli: Cli, tmp_path: Path) -> None:
     assert result.code == 1, result.text
     assert "restarted" in result.text
     assert "x-LinuxRestart" in result.text
+
+
+@pytest.mark.usefixtures("quickstart", "no_leftovers")
+def test_build_timeout_is_a_deadline_for_everything(cli: Cli, tmp_path: Path) -> None:
+    steps: list[dict[str, object]] = [{"type": "Shell", "name": "Endless", "inline": ["sleep 900"]}]
+    file = write(tmp_path / "t.json", template("slow", steps, buildTimeoutInMinutes=1))
+    start = time.monotonic()
+    result = cli(file)
+    assert result.code == 4, result.text
+    assert "longer than 1 minutes (buildTimeoutInMinutes)" in result.text
+    assert time.monotonic() - start < 300, "the limit is a minute, cleaning up has its own"
 
 
 def wait_for(condition: object, seconds: float, process: subprocess.Popen[str]) -> None:
