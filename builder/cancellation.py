@@ -1,4 +1,4 @@
-"""Turning SIGINT, SIGTERM and SIGHUP into one exception in the main thread."""
+"""Turning SIGINT, SIGTERM and SIGHUP into one exception in the main thread, at a moment that is safe."""
 
 from __future__ import annotations
 
@@ -8,28 +8,87 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from builder.errors import CancelledError
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A build is to stop. Like KeyboardInterrupt no `Exception`, so that nothing on the way that
+    survives errors (a sink, a best effort) survives this; `engine.build` makes a CancelledError of it.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signal_name = signal.Signals(signum).name
+
+
+class _State:
+    """One per process: signal handlers are."""
+
+    depth = 0
+    pending: int | None = None
+    raised = False
 
 
 @contextmanager
 def cancel_on_signals() -> Iterator[None]:
-    """Inside, the first of these signals raises CancelledError; later ones are ignored, so that
-    cleaning up (which has its own time limit) is not interrupted. Outside the main thread: nothing.
+    """Inside, the first of these signals raises Interrupted; later ones are ignored, so that cleaning
+    up (which has its own time limit) is not interrupted. Outside the main thread: nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def on_signal(signum: int, _frame: FrameType | None) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        raise CancelledError(f"Cancelled by {signal.Signals(signum).name}.")
-
-    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    _State.depth, _State.pending, _State.raised = 0, None, False
+    before = {number: signal.signal(number, _on_signal) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _State.pending = None
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A section that is done whole: a signal that arrives inside is raised when it ends.
+
+    Only for short work, such as linking a file and committing the row that names it. When the
+    section fails by itself, its own error goes on and the signal is raised at the next section's
+    end, or never.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _State.depth += 1
+    try:
+        yield
+    finally:
+        _State.depth -= 1
+    _raise_pending()
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Cleaning up, at the end of something: a signal that arrives inside changes nothing any more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _State.depth += 1
+    try:
+        yield
+    finally:
+        _State.depth -= 1
+        if _State.depth == 0:
+            _State.pending = None
+
+
+def _on_signal(signum: int, _frame: FrameType | None) -> None:
+    if _State.raised:
+        return
+    _State.pending = signum
+    _raise_pending()
+
+
+def _raise_pending() -> None:
+    if _State.pending is not None and _State.depth == 0 and not _State.raised:
+        signum, _State.pending, _State.raised = _State.pending, None, True
+        raise Interrupted(signum)
