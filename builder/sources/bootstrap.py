@@ -1,13 +1,12 @@
 """A Debian disk from packages: mmdebstrap to a tar, the tar to a tree, the tree to a disk.
 
-Works as root and as a normal user. A normal user cannot own root's files, so the tree is unpacked,
-read by mke2fs and removed inside a user namespace made from the user's subordinate ids.
+Works as root and as a normal user. A normal user cannot own root's files, so the tree is made,
+unpacked, read by mke2fs and removed inside user namespaces of the user's subordinate ids.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import shlex
 import tarfile
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from builder.events import EventBus, Wait
 from builder.process import ProcessError, require, run
 from builder.sources import debian
 from builder.sources.mirrors import Mirrors
-from builder.sources.scratch import contained, inside_namespace, remove_tree, scratch_for
+from builder.sources.scratch import contained, inside_namespace, remove_tree
 
 # Raised whenever the same recipe gives another disk.
 EPOCH = 1
@@ -50,12 +49,12 @@ def overlay_tar(files: dict[str, tuple[str, int]]) -> bytes:
 
 
 def mmdebstrap_argv(
-    suite: str, tar: Path, mirrors: Mirrors, *, before: Path, after: Path, packages: Sequence[str], mode: str
+    suite: str, tar: Path, mirrors: Mirrors, *, before: Path, after: Path, packages: Sequence[str]
 ) -> list[str]:
     """The mmdebstrap command; without mirrors it takes its own default."""
     return [
         require("mmdebstrap", "mmdebstrap"),
-        f"--mode={mode}",
+        "--mode=root",  # of the namespace it runs in
         "--variant=minbase",
         "--architectures=amd64",
         "--format=tar",
@@ -120,13 +119,14 @@ class Bootstrap:
             before=before,
             after=after,
             packages=self._packages,
-            mode="root" if os.geteuid() == 0 else "unshare",
         )
-        scratch = scratch_for(self._folder)
-        env = {"TMPDIR": str(scratch)}
+        # Inside our folder, which whoever finds it after a crash removes as a whole.
+        scratch = self._folder / "scratch"
+        scratch.mkdir()
         try:
             with Wait(bus, f"Bootstrapping Debian {self._suite}"):
                 timeout = deadline.remaining(_BOOTSTRAP_SECONDS)
+                env = {"TMPDIR": str(scratch)}
                 run([*contained(), *argv], timeout=timeout, env=env, on_line=_progress(bus))
         except ProcessError as error:
             if deadline.expired:

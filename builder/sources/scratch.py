@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from builder.errors import EnvironmentProblem
 from builder.process import ProcessError, require, run
+
+_AS_ROOT_INSIDE = ("--user", "--map-root-user", "--map-auto")
+# A process space of its own: when its first process dies, even by SIGKILL, all others do and
+# everything mounted inside is gone.
+_CONTAINED = ("--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
 
 
 def inside_namespace() -> list[str]:
@@ -20,25 +24,32 @@ def inside_namespace() -> list[str]:
     if os.geteuid() == 0:
         return []
     require("newuidmap", "uidmap")
-    unshare = require("unshare", "util-linux")
-    return [unshare, "--user", "--map-root-user", "--map-auto", "--"]
+    return [require("unshare", "util-linux"), *_AS_ROOT_INSIDE, "--"]
 
 
 def contained() -> list[str]:
-    """What to put before mmdebstrap when it runs as root, so that nothing of it outlives it.
+    """What to put before mmdebstrap, which mounts and starts things, so that nothing outlives it.
 
-    As root it mounts /proc, /sys and /dev into its tree. In namespaces of its own, killing it, even
-    by SIGKILL, ends all it started and unmounts all it mounted; mmdebstrap's unshare mode has its
-    own. Where root may make no namespace (a plain container) it may mount nothing either.
+    Its own unshare mode would do for a normal user, but survives a SIGKILL of ours and needs every
+    folder above its tree to be open. Where root may make no namespaces (a plain container) it may
+    mount nothing either, and goes without. Raises EnvironmentProblem when a user may make none.
     """
-    if os.geteuid() != 0:
-        return []
+    is_root = os.geteuid() == 0
     unshare = require("unshare", "util-linux")
-    prefix = [unshare, "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]
+    if not is_root:
+        require("newuidmap", "uidmap")
+    prefix = [unshare, *(() if is_root else _AS_ROOT_INSIDE), *_CONTAINED, "--"]
     try:
         run([*prefix, "true"], timeout=30)
-    except ProcessError:
-        return []
+    except ProcessError as error:
+        if is_root:
+            return []
+        raise EnvironmentProblem(
+            "This user may not make a user namespace, which a bootstrap without root needs.",
+            details=error.details,
+            hint="Give the user ids in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 "
+            "--add-subgids 100000-165535 USER) and allow unprivileged user namespaces, or run as root.",
+        ) from error
     return prefix
 
 
@@ -52,31 +63,3 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         run([*inside_namespace(), "rm", "-rf", "--one-file-system", "--", path], timeout=300)
-
-
-def scratch_for(folder: Path) -> Path:
-    """A folder of a known name for mmdebstrap's own temporary tree, emptied of an earlier one's rest.
-
-    mmdebstrap removes its tree, but not when it is killed; a known place can be cleaned next time.
-    A normal user's lies outside of the home, whose parents are often closed to subordinate ids.
-    Raises EnvironmentProblem when somebody else holds the name.
-    """
-    if os.geteuid() == 0:
-        place = folder / "scratch"
-    else:
-        # /tmp may live in memory, and this takes half a gigabyte.
-        on_disk = Path("/var/tmp")  # noqa: S108 - our folder in it is checked for its owner
-        temporary = Path(os.environ.get("TMPDIR") or (on_disk if on_disk.is_dir() else tempfile.gettempdir()))
-        place = temporary / f"goldsmith-{os.geteuid()}" / folder.name.strip(".")[:16]
-    try:
-        place.parent.mkdir(mode=0o755, exist_ok=True)
-        if place.parent.stat().st_uid != os.geteuid():
-            raise EnvironmentProblem(
-                f"{place.parent} belongs to another user.", hint="Set TMPDIR to a folder of your own."
-            )
-        remove_tree(place)
-        place.mkdir(mode=0o755)
-        place.chmod(0o755)
-    except OSError as error:
-        raise EnvironmentProblem(f"{place} cannot be used: {error.strerror or error}.") from error
-    return place

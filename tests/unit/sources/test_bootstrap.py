@@ -13,7 +13,7 @@ from builder.sources.mirrors import Mirrors
 UUID = "11111111-2222-3333-4444-555555555555"
 
 
-def _argv(monkeypatch, mirrors: Mirrors = Mirrors("default"), mode: str = "unshare") -> list[str]:  # noqa: B008
+def _argv(monkeypatch, mirrors: Mirrors = Mirrors("default")) -> list[str]:  # noqa: B008
     monkeypatch.setattr(bootstrap, "require", lambda program, package: program)
     return mmdebstrap_argv(
         "bookworm",
@@ -22,13 +22,12 @@ def _argv(monkeypatch, mirrors: Mirrors = Mirrors("default"), mode: str = "unsha
         before=Path("/b c"),
         after=Path("/a"),
         packages=("jq",),
-        mode=mode,
     )
 
 
 def test_the_command(monkeypatch):
     argv = _argv(monkeypatch)
-    assert "--mode=unshare" in argv
+    assert {"--mode=root", "--variant=minbase", f"--keyring={bootstrap.KEYRING}"} <= set(argv)
     assert argv[-2:] == ["bookworm", "/o.tar"]
     include = next(word for word in argv if word.startswith("--include=")).partition("=")[2].split(",")
     assert {"waagent", "cloud-init", "openssh-server", "linux-image-cloud-amd64", "jq"} <= set(include)
