@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from builder.cancellation import cancel_on_signals
-from builder.errors import CancelledError, PartialDistributionError
+from builder.cancellation import Interrupted, cancel_on_signals
+from builder.errors import CancelledError, EnvironmentProblem, PartialDistributionError
 from builder.events import RunFinished, RunStarted
 from builder.preflight import check_disk_size
 from builder.stages import customize, distribute, generalize, source, validate
 from builder.stages.context import BuildContext, OnError, outcome_of, timeouts_of
+from builder.stages.failure import collected
 from builder.stages.session import boot
 from builder.submit import submit
 from builder.ui.failure import error_to_dict
@@ -62,15 +64,12 @@ def build(
             _guarded(document, template, services, run, options)
     except GoldsmithError as problem:
         error = problem
+    except (Interrupted, KeyboardInterrupt) as problem:
+        error = CancelledError(f"Cancelled by {getattr(problem, 'signal_name', 'SIGINT')}.")
+    except OSError as problem:
+        error = _of_this_machine(problem)
     except BaseException as problem:
-        _finish(
-            services,
-            run,
-            start,
-            CancelledError("Cancelled.")
-            if isinstance(problem, KeyboardInterrupt)
-            else GoldsmithError(f"Internal error: {problem!r}"),
-        )
+        _finish(services, run, start, GoldsmithError(f"Internal error: {problem!r}"))
         raise
     return _finish(services, run, start, error)
 
@@ -133,7 +132,7 @@ def _customized(context: BuildContext, disk: SourceDisk, size: int) -> FinishedI
         with context.stage("Customize"):
             generalize.place_default_script(session)
             customize.run(context, session)
-        with context.stage("Generalize"):
+        with context.stage("Generalize"), collected(context, session, "Generalize"):
             return generalize.run(context, session, graph, size)
 
 
@@ -159,5 +158,14 @@ def _finish(services: Services, run: RunDirectory, start: float, error: Goldsmit
 
 def _as_data(error: GoldsmithError) -> dict[str, object]:
     data = error_to_dict(error)
-    bundle = getattr(error, "bundle", None)
-    return data | {"bundle": str(bundle)} if bundle else data
+    return data | {"bundle": error.bundle} if error.bundle else data
+
+
+def _of_this_machine(problem: OSError) -> EnvironmentProblem:
+    """What the operating system refused: a full disk, a permission, a file that went away."""
+    where = f": {problem.filename}" if problem.filename else ""
+    full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+    return EnvironmentProblem(
+        f"{problem.strerror or problem}{where}.",
+        hint="Free some space ('build gc'), or set GOLDSMITH_HOME to a larger disk." if full else None,
+    )

@@ -31,6 +31,8 @@ class GoldsmithError(Exception):
 
     code: ClassVar[str] = "GoldsmithError"
     exit_code: ClassVar[ExitCode] = ExitCode.BUILD_FAILED
+    bundle: str = ""
+    """The directory with everything collected about this failure; empty when there is none."""
 
     def __init__(self, message: str, *, details: tuple[str, ...] = (), hint: str | None = None) -> None:
         super().__init__(message)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from builder.cancellation import Interrupted
 from builder.errors import BuildTimeoutError, CancelledError
 from builder.events import Outcome, StageFinished, StageStarted, StepFinished, StepOutput, StepStarted
 from builder.plan import step_name
@@ -148,7 +149,7 @@ def timeouts_of(deadline: Deadline) -> Iterator[None]:
 
 def outcome_of(error: BaseException) -> Outcome:
     """The outcome an error stands for."""
-    if isinstance(error, CancelledError | KeyboardInterrupt):
+    if isinstance(error, CancelledError | Interrupted | KeyboardInterrupt):
         return "cancelled"
     if isinstance(error, BuildTimeoutError | GuestTimeoutError):
         return "timedout"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal
 
+from builder.errors import CancelledError
 from builder.plan import step_name
 from builder.stages import generalize
 from builder.stages.failure import describe, handle_failure
-from provisioners.base import StepError
-from provisioners.guest import GuestError
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
@@ -34,9 +33,11 @@ def run_steps(
             try:
                 _apply(context, session, stage, index, prepared)
                 break
-            except (StepError, GuestError) as error:
+            except CancelledError:
+                raise
+            except GoldsmithError as error:
                 where = f"{NOUN[stage]} {index} of {len(steps)} '{step_name(prepared.model, index)}'"
-                described = describe(context, session, stage, where, error)
+                described = describe(context, session, where, error)
                 if handle_failure(context, session, stage, described) != "retry":
                     raise described from error
 

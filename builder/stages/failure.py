@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from builder.errors import BuildTimeoutError, CancelledError
 from builder.stages import keep
 from provisioners.base import StepError
 from provisioners.guest import GuestTimeoutError
 from templates.errors import ExitCode, GoldsmithError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from builder.stages.context import BuildContext, OnError
     from builder.stages.session import Session
+    from builder.vm.machine import Machine
 
 Answer = Literal["cleanup", "keep", "retry"]
 
@@ -23,8 +25,6 @@ class StepFailedError(StepError):
     """A customizer or validator failed; message, details and hint say all a person needs."""
 
     code = "StepFailed"
-    bundle: Path | None = None
-    """Where the failure bundle is."""
 
 
 class StepTimeoutError(StepFailedError):
@@ -34,41 +34,71 @@ class StepTimeoutError(StepFailedError):
     exit_code = ExitCode.TIMED_OUT
 
 
-def describe(
-    context: BuildContext, session: Session, stage: str, where: str, error: GoldsmithError
-) -> StepFailedError:
-    """The error a person sees: which step, its exit code, its last lines, the bundle's path."""
+def collect(context: BuildContext, machine: Machine, what: str, error: GoldsmithError) -> None:
+    """Write the failure bundle and note it on `error`. A full disk costs the bundle, not the error."""
     from builder.vm.failure import write_bundle
 
-    tail = error.tail if isinstance(error, StepError) else ()
-    bundle = write_bundle(
-        context.run.path / "failure",
-        machine=session.machine,
-        guest=session.guest,
-        step=where,
-        tail=tail,
-        error=error,
-        redactor=context.services.redactor,
-    )
-    kind = StepTimeoutError if isinstance(error, GuestTimeoutError) else StepFailedError
-    described = kind(
-        f"{where} failed: {error.message}",
-        exit_code_of_step=error.exit_code_of_step if isinstance(error, StepError) else None,
-        tail=tail,
-        details=error.details,
-        hint=error.hint,
-    )
-    described.bundle = bundle
+    try:
+        error.bundle = str(
+            write_bundle(
+                context.run.path / "failure",
+                machine=machine,
+                guest=machine.guest,
+                step=what,
+                tail=error.tail if isinstance(error, StepError) else (),
+                error=error,
+                redactor=context.services.redactor,
+            )
+        )
+    except OSError as problem:
+        context.bus.warn(f"The failure bundle could not be written: {problem}", code="NoBundle")
+
+
+def describe(context: BuildContext, session: Session, where: str, error: GoldsmithError) -> GoldsmithError:
+    """The error a person sees: which step, its exit code, its last lines, the bundle's path.
+
+    When the whole build ran out of time, it stays that error and says what was running.
+    """
+    described: GoldsmithError
+    if isinstance(error, BuildTimeoutError):
+        described = error
+        described.details = (f"{where} was running.", *error.details)
+    else:
+        kind = StepTimeoutError if isinstance(error, GuestTimeoutError) else StepFailedError
+        described = kind(
+            f"{where} failed: {error.message}",
+            exit_code_of_step=error.exit_code_of_step if isinstance(error, StepError) else None,
+            tail=error.tail if isinstance(error, StepError) else (),
+            details=error.details,
+            hint=error.hint,
+        )
+    collect(context, session.machine, where, described)
     return described
 
 
-def handle_failure(context: BuildContext, session: Session, stage: str, error: StepFailedError) -> Answer:
+@contextmanager
+def collected(context: BuildContext, session: Session, stage: str) -> Iterator[None]:
+    """A stage that works on a session: a failure leaves its bundle, and the machine when asked to."""
+    try:
+        yield
+    except CancelledError:
+        raise
+    except GoldsmithError as error:
+        if not error.bundle:
+            collect(context, session.machine, stage, error)
+            handle_failure(context, session, stage, error)
+        raise
+
+
+def handle_failure(context: BuildContext, session: Session, stage: str, error: GoldsmithError) -> Answer:
     """Do what `--on-error` or the template's errorHandling says. The command line wins."""
     choice: OnError = context.on_error or _from_template(context, stage)
+    if choice == "ask" and (isinstance(error, BuildTimeoutError) or not session.machine.alive):
+        choice = "keep"  # nothing left to ask: there is no time, or no machine to look into
     if choice == "ask" and not sys.stdin.isatty():
         context.bus.warn("--on-error ask needs a terminal; cleaning up instead.", code="NoTerminal")
         choice = "cleanup"
-    answer: Answer = _ask(context, session, error) if choice == "ask" else choice
+    answer: Answer = _ask(session, context, error) if choice == "ask" else choice
     if answer == "keep":
         kept = keep.keep(context, session)
         context.bus.note(
@@ -83,7 +113,7 @@ def _from_template(context: BuildContext, stage: str) -> OnError:
     return "keep" if value == "abort" else "cleanup"
 
 
-def _ask(context: BuildContext, session: Session, error: StepFailedError) -> Answer:
+def _ask(session: Session, context: BuildContext, error: GoldsmithError) -> Answer:
     from builder.ui.ask import ask_on_error
 
     while True:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from builder.disk import qemu_img
 from builder.errors import CancelledError
+from builder.stages.failure import collect
 from builder.vm import accelerator as accelerators
 from builder.vm.access import BuildAccess
 from builder.vm.errors import AcceleratorError, MachineTimeoutError
-from builder.vm.failure import write_bundle
 from builder.vm.machine import Machine, wait_for_ssh
 from builder.vm.seed import write_seed
 from builder.vm.sizes import resolve_size
@@ -110,7 +110,8 @@ def _booted(
             finally:
                 guest.disconnect()
     finally:
-        journal.gone(spec.uuid)  # leaving the block ended QEMU, however it was left
+        with suppress(OSError):  # a full disk must not hide why we are here
+            journal.gone(spec.uuid)  # leaving the block ended QEMU, however it was left
         _scrub_serial(context, spec.serial_log)
 
 
@@ -131,16 +132,7 @@ def _connect(context: BuildContext, machine: Machine, access: BuildAccess) -> Ss
     except (AcceleratorError, CancelledError):
         raise
     except GoldsmithError as error:
-        bundle = write_bundle(
-            context.run.path / "failure",
-            machine=machine,
-            guest=machine.guest,
-            step="Booting the VM",
-            tail=(),
-            error=error,
-            redactor=context.services.redactor,
-        )
-        error.details = (*error.details, f"failure bundle: {bundle}")
+        collect(context, machine, "Booting the VM", error)
         raise
 
 

@@ -8,17 +8,20 @@ from builder.stages import customize
 from builder.stages.failure import StepFailedError
 from builder.stages.session import boot
 from builder.stages.source import overlay
+from builder.vm.errors import MachineError
+from provisioners.guest import GuestError
 
 if TYPE_CHECKING:
     from builder.disk.graph import BlockGraph
     from builder.stages.context import BuildContext
+    from templates.errors import GoldsmithError
 
 
-def run(context: BuildContext, image: BlockGraph, size: int) -> StepFailedError | None:
+def run(context: BuildContext, image: BlockGraph, size: int) -> GoldsmithError | None:
     """Run the validators; the VM and whatever they changed are thrown away.
 
-    A failed validation is returned, not raised: the engine decides whether to distribute
-    (`continueDistributeOnFailure`); the run is Failed either way (aib-behaviour section 6).
+    A failed validation, a VM that does not boot among them, is returned, not raised: the engine
+    decides whether to distribute (`continueDistributeOnFailure`); the run is Failed either way (aib-behaviour section 6).
     """
     if not context.validators:
         return None
@@ -27,7 +30,7 @@ def run(context: BuildContext, image: BlockGraph, size: int) -> StepFailedError 
             disk = overlay(context, image, size, "validation")
             with boot(context, disk, purpose="validation") as session:
                 customize.run_steps(context, session, "Validate", context.validators)
-    except StepFailedError as error:
+    except (StepFailedError, MachineError, GuestError) as error:
         context.bus.warn(f"Validation failed: {error.message}", code="ValidationFailed")
         return error
     return None

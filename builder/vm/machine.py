@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from builder import process
+from builder.cancellation import shielded
 from builder.vm.accelerator import QEMU_PACKAGE, QEMU_PROGRAM
 from builder.vm.errors import AcceleratorError, MachineError, MachineTimeoutError
 from builder.vm.firmware import choose_firmware
@@ -69,7 +70,8 @@ class Machine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill()
+        with shielded():
+            self.kill()
 
     @property
     def qmp(self) -> QmpClient:
