@@ -21,7 +21,8 @@ def run(context: BuildContext, image: BlockGraph, size: int) -> GoldsmithError |
     """Run the validators; the VM and whatever they changed are thrown away.
 
     A failed validation, a VM that does not boot among them, is returned, not raised: the engine
-    decides whether to distribute (`continueDistributeOnFailure`); the run is Failed either way (aib-behaviour section 6).
+    decides whether to distribute (`continueDistributeOnFailure`); the run is Failed either way
+    (aib-behaviour section 6).
     """
     if not context.validators:
         return None
