@@ -137,6 +137,10 @@ class Machine:
         """How often the guest restarted since the machine was started."""
         return len(self.qmp.events("RESET"))
 
+    def reset(self) -> None:
+        """Press the reset button: the guest starts again, without a chance to say goodbye."""
+        self.qmp.command("system_reset")
+
     def progress(self) -> tuple[int, ...]:
         """Numbers that move while the guest gets somewhere: bytes on its console, disk operations."""
         log = self.spec.serial_log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,6 +30,13 @@ _FATAL = {
     b"You are in emergency mode": "The guest stopped in emergency mode while booting.",
     b"grub rescue>": "The guest's boot loader found no system to boot.",
 }
+# QEMU before 8.1 translates guest code without locking its pages: when two emulated CPUs race while the
+# kernel patches its own text, both may run a stale breakpoint for ever. Only a reset gets out of it.
+_LOCKED_UP = re.compile(rb"watchdog: BUG: soft lockup - CPU#\d+ stuck for (\d+)s")
+LOCKED_UP_SECONDS = 40
+"""A CPU stuck for less may be an overloaded host's doing."""
+MOST_LOCK_UPS = 3
+
 # The file appears when cloud-init's last stage is over; asking cloud-init itself starts a Python
 # interpreter, which costs an emulated guest two seconds.
 _CLOUD_INIT_DONE = """
@@ -47,8 +55,9 @@ def wait_for_ssh(machine: Machine, access: BuildAccess, *, timeout: float, bus: 
     gives up or makes no progress: boot again with `accelerator.condemn(...)`.
     """
     end = time.monotonic() + timeout
-    watch = BootWatch(machine)
-    guest = SshGuest(replace(machine.endpoint, check=watch.check), access, os_type=machine.spec.os_type)
+    watch = BootWatch(machine, bus)
+    endpoint = replace(machine.endpoint, check=lambda: watch.check(connected=guest.connected))
+    guest = SshGuest(endpoint, access, os_type=machine.spec.os_type)
     machine.guest = guest
     try:
         with Wait(bus, "Booting the VM"):
@@ -64,10 +73,12 @@ def wait_for_ssh(machine: Machine, access: BuildAccess, *, timeout: float, bus: 
 
 
 class BootWatch:
-    """Sees during a boot what the machine alone does not call wrong."""
+    """Sees during a boot, or a restart, what the machine alone does not call wrong."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, bus: EventBus) -> None:
         self._machine = machine
+        self._bus = bus
+        self._lock_ups = 0
         self._booting = True
         self._checked = 0.0
         self._offset = machine.serial_offset
@@ -78,34 +89,54 @@ class BootWatch:
         """The guest let us in: from now on only the machine itself is watched."""
         self._booting = False
 
-    def check(self) -> None:
-        """Raise MachineError or AcceleratorError when this boot leads nowhere."""
+    def check(self, *, connected: bool = False) -> None:
+        """Raise MachineError or AcceleratorError when this boot leads nowhere.
+
+        A guest whose kernel locked up on the way to SSH is reset and boots again.
+        """
         now = time.monotonic()
         if now - self._checked < _CHECK_SECONDS:
             return
         self._checked = now
         self._machine.check()
+        text = self._console()
+        if not connected:
+            self._check_lock_up(text)
         if self._booting:
-            self._check_console()
+            self._check_console(text)
             if self._machine.resets() > MOST_RESETS:
                 raise MachineError(
                     "The guest restarts over and over while booting.", hint="See the serial log."
                 )
             self._check_progress(now)
 
-    def _check_console(self) -> None:
+    def _console(self) -> bytes:
+        """What the guest wrote to its console since the last look, and a little before."""
         try:
             with self._machine.spec.serial_log.open("rb") as log:
                 log.seek(self._offset)
                 text = log.read()
         except OSError:
-            return
+            return b""
+        # A sign may arrive in two parts: look at the end of this piece again.
+        self._offset += max(0, len(text) - 128)
+        return text
+
+    def _check_console(self, text: bytes) -> None:
         for sign, message in _FATAL.items():
             if sign in text:
                 lines = text.decode(errors="replace").splitlines()[-10:]
                 raise MachineError(message, details=tuple(lines), hint="See the serial log.")
-        # A sign may arrive in two parts: look at the end of this piece again.
-        self._offset += max(0, len(text) - 64)
+
+    def _check_lock_up(self, text: bytes) -> None:
+        if not any(int(seconds) >= LOCKED_UP_SECONDS for seconds in _LOCKED_UP.findall(text)):
+            return
+        self._lock_ups += 1
+        if self._lock_ups > MOST_LOCK_UPS:
+            raise MachineError("The guest's kernel locks up on every boot.", hint="See the serial log.")
+        self._bus.warn("The guest's kernel locked up while booting; it is reset.", code="LockedUp")
+        self._offset = self._machine.spec.serial_log.stat().st_size
+        self._machine.reset()
 
     def _check_progress(self, now: float) -> None:
         accelerator = self._machine.spec.accelerator

@@ -1,0 +1,91 @@
+"""A guest whose kernel locks up on the way to SSH is reset; one that is merely slow is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from builder.events import EventBus, Note
+from builder.redact import Redactor
+from builder.vm import ready
+from builder.vm.errors import MachineError
+
+LOCK_UP = b"[   %d.1] watchdog: BUG: soft lockup - CPU#0 stuck for %ds! [modprobe:196]\n"
+
+
+class FakeMachine:
+    def __init__(self, log: Path) -> None:
+        self.spec = SimpleNamespace(serial_log=log, accelerator=SimpleNamespace(proven=True, name="tcg"))
+        self.serial_offset = 0
+        self.resets_done = 0
+
+    def check(self) -> None:
+        pass
+
+    def resets(self) -> int:
+        return self.resets_done
+
+    def reset(self) -> None:
+        self.resets_done += 1
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "serial.log"
+    path.write_bytes(b"[    0.0] Linux version 6.1\n")
+    return path
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> tuple[EventBus, list[object]]:
+    monkeypatch.setattr(ready, "_CHECK_SECONDS", -1.0)
+    bus = EventBus(Redactor())
+    events: list[object] = []
+    bus.add_sink(lambda envelope: events.append(envelope.event))
+    return bus, events
+
+
+def add(log: Path, second: int, stuck: int) -> None:
+    with log.open("ab") as file:
+        file.write(LOCK_UP % (second, stuck))
+
+
+def test_a_short_stall_is_left_alone(log: Path, said: tuple[EventBus, list[object]]) -> None:
+    machine = FakeMachine(log)
+    watch = ready.BootWatch(machine, said[0])  # type: ignore[arg-type]
+    add(log, 36, 26)
+    watch.check()
+    assert machine.resets_done == 0
+
+
+def test_a_lock_up_is_reset_once_and_said(log: Path, said: tuple[EventBus, list[object]]) -> None:
+    machine = FakeMachine(log)
+    watch = ready.BootWatch(machine, said[0])  # type: ignore[arg-type]
+    add(log, 56, 44)
+    watch.check()
+    watch.check()
+    assert machine.resets_done == 1
+    assert [e.code for e in said[1] if isinstance(e, Note)] == ["LockedUp"]
+
+
+def test_a_connected_guest_is_never_reset(log: Path, said: tuple[EventBus, list[object]]) -> None:
+    machine = FakeMachine(log)
+    watch = ready.BootWatch(machine, said[0])  # type: ignore[arg-type]
+    watch.connected()
+    add(log, 900, 60)
+    watch.check(connected=True)
+    assert machine.resets_done == 0
+
+
+def test_one_that_locks_up_again_and_again_is_given_up(
+    log: Path, said: tuple[EventBus, list[object]]
+) -> None:
+    machine = FakeMachine(log)
+    watch = ready.BootWatch(machine, said[0])  # type: ignore[arg-type]
+    with pytest.raises(MachineError, match="locks up on every boot"):
+        for second in range(ready.MOST_LOCK_UPS + 1):
+            add(log, second, 50)
+            watch.check()
+    assert machine.resets_done == ready.MOST_LOCK_UPS
