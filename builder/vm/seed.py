@@ -58,6 +58,13 @@ def user_data(access: BuildAccess) -> str:
         "apt": {"preserve_sources_list": True},
         "growpart": {"mode": "auto", "devices": ["/"], "ignore_growroot_disabled": False},
         "resize_rootfs": True,
+        # What a build VM needs and no more: every other module costs an emulated guest its import.
+        "cloud_init_modules": [
+            *("growpart", "resizefs", "set_hostname", "update_hostname", "update_etc_hosts"),
+            *("users-groups", "ssh"),
+        ],
+        "cloud_config_modules": [],
+        "cloud_final_modules": [],
     }
     return "#cloud-config\n" + json.dumps(config, indent=1) + "\n"
 
