@@ -5,6 +5,7 @@ Settings come from `$GOLDSMITH_HOME/settings.toml`, overridden by `GOLDSMITH_<NA
 
 from __future__ import annotations
 
+import errno
 import os
 import tomllib
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from builder.errors import UsageError
+from builder.errors import EnvironmentProblem, UsageError
 
 _ENV_PREFIX = "GOLDSMITH_"
 
@@ -50,16 +51,44 @@ class Home:
         self.staging = self.root / "staging"
         self.runs = self.root / "runs"
 
+    def ensure(self) -> None:
+        """Make it when it is not there. Raises EnvironmentProblem when it cannot be made or written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise self.unusable(error) from error
+        if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+            raise self.unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def check(self) -> None:
+        """For verbs that only read: nothing there is fine, something else than a folder is not.
+
+        Raises EnvironmentProblem.
+        """
+        try:
+            names = os.scandir(self.root)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self.unusable(error) from error
+        names.close()
+
+    def unusable(self, error: OSError) -> EnvironmentProblem:
+        """What to say when the operating system refuses something in here."""
+        place = error.filename or self.root
+        return EnvironmentProblem(
+            f"Goldsmith's home {self.root} cannot be used: {error.strerror or error}.",
+            details=() if str(place) == str(self.root) else (str(place),),
+            hint="Set GOLDSMITH_HOME to a folder you can write.",
+        )
+
 
 def load_settings(home: Home) -> Settings:
-    """Read the settings. Raises UsageError naming the file or variable that is wrong."""
+    """Read the settings. Raises UsageError naming the file or variable that is wrong, and
+    EnvironmentProblem when the file is there and cannot be read.
+    """
     file = home.root / "settings.toml"
-    values: dict[str, Any] = {}
-    if file.exists():
-        try:
-            values = tomllib.loads(file.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{file}: {error}", hint="Correct the file; it is TOML.") from error
+    values = _read(file)
     for name in Settings.model_fields:
         value = os.environ.get(_ENV_PREFIX + name.upper())
         if value is not None:
@@ -73,3 +102,17 @@ def load_settings(home: Home) -> Settings:
             details=details,
             hint="docs/reference.md lists all settings.",
         ) from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):  # a home that is no folder is Home's to refuse
+        return {}
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"The settings {file} cannot be read: {error.strerror}.",
+            hint="Make it a file you can read, or remove it.",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: {error}", hint="Correct the file; it is TOML.") from error

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder.errors import EnvironmentProblem, ExitCode, UsageError
+from builder.settings import Home, load_settings
+
+
+def test_a_home_is_made_private(tmp_path: Path) -> None:
+    home = Home(tmp_path / "a" / "b")
+    home.check()
+    home.ensure()
+    home.ensure()
+    home.check()
+    assert home.root.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("below", ["", "inside"])
+def test_a_home_that_is_a_file(tmp_path: Path, below: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    home = Home(file / below)
+    for action in (home.ensure, home.check):
+        with pytest.raises(EnvironmentProblem, match="cannot be used") as caught:
+            action()
+        assert caught.value.exit_code == ExitCode.ENVIRONMENT
+        assert "GOLDSMITH_HOME" in (caught.value.hint or "")
+
+
+def test_a_home_nobody_can_make() -> None:
+    with pytest.raises(EnvironmentProblem, match="/proc/foo cannot be used"):
+        Home(Path("/proc/foo")).ensure()
+
+
+def test_a_home_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(EnvironmentProblem, match="Permission denied"):
+        Home(tmp_path).ensure()
+
+
+def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert load_settings(home).default_cpus == 2
+    file = tmp_path / "settings.toml"
+    file.mkdir()
+    with pytest.raises(EnvironmentProblem, match=r"settings\.toml cannot be read: Is a directory"):
+        load_settings(home)
+    file.rmdir()
+    file.write_text("default_cpus = ")
+    with pytest.raises(UsageError, match=r"settings\.toml"):
+        load_settings(home)
+    file.write_text("default_cpus = 3")
+    assert load_settings(home).default_cpus == 3
