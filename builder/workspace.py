@@ -23,6 +23,8 @@ from templates.model import ImageTemplate
 
 RECORD = "workspace.json"
 _POLL_SECONDS = 0.5
+# No build takes longer (buildTimeoutInMinutes is at most 960): one that does is stuck.
+_WAIT_SECONDS = 960 * 60.0
 
 
 class Workspace:
@@ -126,9 +128,14 @@ class Workspace:
             return
         if not self._wait:
             raise self._conflict()
-        with Wait(self._services.bus, f"Waiting for {self._holder()} to leave {self.name}"):
+        what = f"Waiting for {self._holder()} to leave {self.name}"
+        end = time.monotonic() + _WAIT_SECONDS
+        # The other build's time is none of our own.
+        with self._services.deadline.pause(), Wait(self._services.bus, what):
             while not self._lock.try_acquire(runId=self.run_id):
-                time.sleep(self._services.deadline.remaining(cap=_POLL_SECONDS))
+                if time.monotonic() >= end:
+                    raise self._conflict()
+                time.sleep(_POLL_SECONDS)
 
     def _conflict(self) -> ConflictError:
         return ConflictError(

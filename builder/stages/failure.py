@@ -117,7 +117,8 @@ def _ask(session: Session, context: BuildContext, error: GoldsmithError) -> Answ
     from builder.ui.ask import ask_on_error
 
     while True:
-        answer = ask_on_error(error, context.services.redactor)
-        if answer != "shell":
-            return answer
-        keep.open_shell(session)
+        with context.deadline.pause():  # a person's time is none of the build's
+            answer = ask_on_error(error, context.services.redactor)
+            if answer != "shell":
+                return answer
+            keep.open_shell(session)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.deadline import Deadline
-from builder.errors import BuildTimeoutError, ConflictError
+from builder.errors import ConflictError
 from builder.journal import Journal
 from builder.services import Services
 from builder.settings import Settings
@@ -171,10 +171,15 @@ class TestTwoBuilds:
         with Workspace(template("a"), services, run_id="a"), Workspace(template("b"), services, run_id="b"):
             pass
 
-    def test_waiting_ends_with_the_deadline(self, template: Make, services: Services, seen: Seen) -> None:
-        hasty = copy_with(services, deadline=Deadline(0.2))
-        with Workspace(template(), services, run_id="run-one"), pytest.raises(BuildTimeoutError):
+    def test_waiting_has_a_limit_and_costs_none_of_our_own_time(
+        self, template: Make, services: Services, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("builder.workspace._WAIT_SECONDS", 0.2)
+        monkeypatch.setattr("builder.workspace._POLL_SECONDS", 0.05)
+        hasty = copy_with(services, deadline=Deadline(0.1))
+        with Workspace(template(), services, run_id="run-one"), pytest.raises(ConflictError, match="run-one"):
             Workspace(template(), hasty, run_id="run-two", wait=True).__enter__()
+        assert not hasty.deadline.expired
         waits = [event.what for event in seen.of("wait.started")]
         assert any("run-one" in what for what in waits)
 
