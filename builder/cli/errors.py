@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from builder.errors import ExitCode, GoldsmithError
+from builder.redact import scrub_known
 from builder.ui.failure import error_lines, error_to_dict
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def write_error(error: GoldsmithError, file: TextIO | None = None) -> None:
 def _show(error: GoldsmithError, out: TextIO, *, machine: bool) -> None:
     if not machine:
         for item in getattr(error, "diagnostics", ()):
-            out.write(_diagnostic(item).rstrip() + "\n\n")
+            out.write(scrub_known(_diagnostic(item).rstrip()) + "\n\n")
     _write(out, error_to_dict(error), machine=machine)
 
 
@@ -76,9 +77,10 @@ def _diagnostic(item: Diagnostic) -> str:
 
 def _write(out: TextIO, data: dict[str, Any], *, machine: bool) -> None:
     if machine:
-        out.write(json.dumps({"error": data}, ensure_ascii=False) + "\n")
+        text = json.dumps({"error": data}, ensure_ascii=False)
     else:
-        out.write("\n".join(_human(data, colour=_colour(out))) + "\n")
+        text = "\n".join(_human(data, colour=_colour(out)))
+    out.write(scrub_known(text) + "\n")
     out.flush()
 
 
@@ -117,7 +119,7 @@ def _show_usage(error: Any, out: TextIO, *, machine: bool) -> None:  # noqa: ANN
 
 
 def _show_crash(error: BaseException, out: TextIO, argv: Sequence[str], *, machine: bool) -> None:
-    text = "".join(traceback.format_exception(error))
+    text = scrub_known("".join(traceback.format_exception(error)))
     place = _crash_file(text, argv)
     if os.environ.get("GOLDSMITH_DEBUG") == "1":
         out.write(text)
