@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Services:
     """Handed to sources, distributors and stages. `base_dir` is the template's folder: relative
-    paths in a template start there. `output_dir` is where a VHD without `uri` goes.
+    paths in a template start there. `output_dir` is where a VHD without `uri` goes. `run_id` names
+    the build under way, empty in other verbs.
     """
 
     home: Home
@@ -29,6 +30,7 @@ class Services:
     deadline: Deadline
     base_dir: Path
     output_dir: Path
+    run_id: str = ""
 
     @cached_property
     def registry(self) -> Registry:

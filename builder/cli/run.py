@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from builder.errors import ExitCode, UsageError
-from builder.settings import Home, load_settings
+from builder.settings import Home, Settings, load_settings
 
 if TYPE_CHECKING:
-    from builder.engine import BuildResult
+    from builder.engine import BuildOptions, BuildResult
     from builder.redact import Redactor
+    from builder.runs import RunDirectory
     from templates import Document
     from templates.model import ImageTemplate
 
@@ -57,22 +60,48 @@ def run(
     if on_error not in (None, "cleanup", "keep", "ask"):
         raise UsageError(f"--on-error {on_error}: choose cleanup, keep or ask.")
     home = Home()
+    home.ensure()
     documents = read_documents(
         templates, home=home, var=var or [], var_file=var_file or [], parameters=parameters, strict=strict
     )
-    results = []
-    for document in documents:
-        if not document.templates:
-            raise UsageError(f"{document.file}: no image template in it.")
-        for template in document.templates:
-            faces = Faces(events=events, plain=plain, quiet=quiet)
-            result = _build_one(home, document, template, faces, output_dir, on_error, wait=wait)
-            results.append(result)
-            if result.exit_code == ExitCode.CANCELLED:
-                raise typer.Exit(int(ExitCode.CANCELLED))
-    worst = next((r.exit_code for r in results if r.exit_code != ExitCode.OK), ExitCode.OK)
+    jobs = _jobs(documents)
+    from builder.engine import BuildOptions
+
+    options = BuildOptions(on_error, wait)  # type: ignore[arg-type]
+    settings = load_settings(home)
+    worst = ExitCode.OK
+    for job in jobs:
+        faces = Faces(events=events, plain=plain, quiet=quiet)
+        result = _build_one(home, settings, job, faces, output_dir, options)
+        if result.exit_code == ExitCode.CANCELLED:
+            raise typer.Exit(int(ExitCode.CANCELLED))
+        worst = worst or result.exit_code
     if worst != ExitCode.OK:
         raise typer.Exit(int(worst))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One template to build, and what must not be seen of it."""
+
+    document: Document
+    template: ImageTemplate
+    redactor: Redactor
+
+
+def _jobs(documents: Sequence[Document]) -> list[Job]:
+    """All builds asked for. What can be wrong with any is said before the first begins: UsageError."""
+    from builder.redact import Redactor, guard
+
+    jobs: list[Job] = []
+    for document in documents:
+        redactor = Redactor()
+        guard(redactor)
+        hide_parameters(document, redactor)
+        if not document.templates:
+            raise UsageError(f"{document.file}: no image template in it.")
+        jobs += [Job(document, template, redactor) for template in document.templates]
+    return jobs
 
 
 class Faces:
@@ -85,52 +114,53 @@ class Faces:
 
 
 def _build_one(
-    home: Home,
-    document: Document,
-    template: ImageTemplate,
-    faces: Faces,
-    output_dir: Path,
-    on_error: str | None,
-    *,
-    wait: bool,
+    home: Home, settings: Settings, job: Job, faces: Faces, output_dir: Path, options: BuildOptions
 ) -> BuildResult:
     from builder.deadline import Deadline
-    from builder.engine import BuildOptions, build
+    from builder.engine import build
     from builder.events import EventBus
-    from builder.redact import Redactor
-    from builder.runs import RecordSink, RunDirectory
+    from builder.runs import RecordSink
     from builder.services import Services
     from builder.ui.choose import open_sinks
     from builder.ui.report import write_report
 
-    redactor = Redactor()
-    hide_parameters(document, redactor)
-    run = RunDirectory.create(home, template=template, document=document)
-    bus = EventBus(redactor)
-    services = Services(
-        home=home,
-        settings=load_settings(home),
-        bus=bus,
-        redactor=redactor,
-        deadline=Deadline(template.properties.build_timeout_minutes * 60),
-        base_dir=Path(document.file).absolute().parent,
-        output_dir=output_dir.absolute(),
-    )
+    document, template = job.document, job.template
+    bus = EventBus(job.redactor)
     with ExitStack() as stack:
+        # Before there is a run: a file that cannot be written is no failed build.
+        sinks = stack.enter_context(open_sinks(events=faces.events, plain=faces.plain, quiet=faces.quiet))
+        run = _new_run(home, job)
         record = stack.enter_context(RecordSink(run))
         bus.add_sink(record)
-        for sink in stack.enter_context(
-            open_sinks(events=faces.events, plain=faces.plain, quiet=faces.quiet)
-        ):
+        for sink in sinks:
             bus.add_sink(sink)
+        services = Services(
+            home=home,
+            settings=settings,
+            bus=bus,
+            redactor=job.redactor,
+            deadline=Deadline(template.properties.build_timeout_minutes * 60),
+            base_dir=Path(document.file).absolute().parent,
+            output_dir=output_dir.absolute(),
+            run_id=run.run_id,
+        )
         for diagnostic in document.diagnostics:
             bus.warn(f"{diagnostic.location}: {diagnostic.message}", code=diagnostic.code)
-        result = build(document, template, services, run, BuildOptions(on_error, wait))  # type: ignore[arg-type]
+        result = build(document, template, services, run, options)
         if record.problem is not None:
             bus.warn(f"The run's record in {run.path} is incomplete: {record.problem}", code="Record")
     with suppress(OSError):  # a full disk does not undo a build
         write_report(run.path)
     return result
+
+
+def _new_run(home: Home, job: Job) -> RunDirectory:
+    from builder.runs import RunDirectory
+
+    try:
+        return RunDirectory.create(home, template=job.template, document=job.document)
+    except OSError as error:
+        raise home.unusable(error) from error
 
 
 def hide_parameters(document: Document, redactor: Redactor) -> None:

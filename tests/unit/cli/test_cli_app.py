@@ -214,10 +214,20 @@ def test_completion_offers_verbs_and_their_options(monkeypatch, capsys):
 HEAVY = ("sqlalchemy", "paramiko", "httpx", "rich", "pycdlib", "qemu", "jinja2", "builder.engine")
 
 
-def test_help_imports_nothing_heavy(monkeypatch, capsys):
-    for name in list(sys.modules):
+@pytest.fixture
+def nothing_imported():
+    """Our packages are imported anew inside, and afterwards everything is as it was."""
+    before = dict(sys.modules)
+    for name in before:
         if name.split(".")[0] in ("builder", "provisioners", "templates") or name.startswith(HEAVY):
-            monkeypatch.delitem(sys.modules, name)
+            del sys.modules[name]
+    yield
+    sys.modules.clear()
+    sys.modules.update(before)
+
+
+@pytest.mark.usefixtures("nothing_imported")
+def test_help_imports_nothing_heavy(capsys):
     fresh = importlib.import_module("builder.cli")
     assert fresh is not cli
     for argv in (["--help"], ["--version"], ["rusn"]):

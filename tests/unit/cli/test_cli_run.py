@@ -1,0 +1,154 @@
+"""`build run` up to the engine: what is said before there is a run, and what a run is given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from builder.cli.app import main
+from builder.errors import ExitCode
+from builder.redact import MASK
+from builder.settings import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("GOLDSMITH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("builder.redact._guarding", [])
+    return Home()
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the engine was asked to build."""
+    calls: list[Any] = []
+
+    def build(document: Any, template: Any, services: Any, run: Any, options: Any) -> Any:
+        calls.append(SimpleNamespace(template=template, services=services, run=run, options=options))
+        return SimpleNamespace(exit_code=ExitCode.OK)
+
+    monkeypatch.setattr("builder.engine.build", build)
+    return calls
+
+
+def resource(name: str = "web", command: str = "true") -> dict[str, Any]:
+    return {
+        "type": "Microsoft.VirtualMachineImages/imageTemplates",
+        "apiVersion": "2024-02-01",
+        "name": name,
+        "location": "local",
+        "properties": {
+            "source": {
+                "type": "PlatformImage",
+                "publisher": "Debian",
+                "offer": "debian-12",
+                "sku": "12-gen2",
+                "version": "latest",
+            },
+            "customize": [{"type": "Shell", "inline": [command]}],
+            "distribute": [{"type": "VHD", "runOutputName": "out"}],
+        },
+    }
+
+
+def write(file: Path, data: dict[str, Any]) -> str:
+    file.write_text(json.dumps(data))
+    return str(file)
+
+
+def deployment(default: str) -> dict[str, Any]:
+    return {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"token": {"type": "secureString", "defaultValue": default}},
+        "resources": [resource("second", "[parameters('token')]")],
+    }
+
+
+def runs(home: Home) -> list[str]:
+    return [item.name for item in home.runs.iterdir()] if home.runs.is_dir() else []
+
+
+def test_services_know_the_run(home: Home, built: list[Any], tmp_path: Path) -> None:
+    file = write(tmp_path / "t.json", resource())
+    assert main(["run", file, "--quiet", "--on-error", "keep", "--wait"]) == 0
+    (call,) = built
+    assert call.services.run_id == call.run.run_id
+    assert [call.run.run_id] == runs(home)
+    assert (call.options.on_error, call.options.wait) == ("keep", True)
+
+
+@pytest.mark.parametrize("place", ["/proc/foo", "file"])
+def test_an_unusable_home(
+    home: Home,
+    built: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GOLDSMITH_HOME", str(tmp_path / place))
+    assert main(["run", write(tmp_path / "t.json", resource())]) == ExitCode.ENVIRONMENT
+    said = capsys.readouterr().err
+    assert "cannot be used" in said
+    assert "hint: Set GOLDSMITH_HOME" in said
+    assert built == []
+
+
+def test_runs_that_cannot_be_made(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.root.mkdir()
+    home.runs.write_text("no folder")
+    assert main(["run", write(tmp_path / "t.json", resource())]) == ExitCode.ENVIRONMENT
+    assert str(home.runs) in capsys.readouterr().err
+
+
+def test_nothing_is_recorded_when_events_cannot_be_written(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "t.json", resource())
+    assert main(["run", file, "--events", "/nonexist/x"]) == 2
+    assert "Events cannot be written" in capsys.readouterr().err
+    assert (runs(home), built) == ([], [])
+
+
+def test_all_templates_are_looked_at_before_the_first_is_built(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write(tmp_path / "a.json", resource())
+    bad = write(tmp_path / "b.json", deployment("x"))
+    assert main(["run", good, bad]) == 2
+    assert "too short to be hidden" in capsys.readouterr().err
+    assert (runs(home), built) == ([], [])
+
+
+def test_settings_are_looked_at_first(home: Home, built: list[Any], tmp_path: Path) -> None:
+    (home.root / "settings.toml").mkdir(parents=True)
+    assert main(["run", write(tmp_path / "t.json", resource())]) == ExitCode.ENVIRONMENT
+    assert (runs(home), built) == ([], [])
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_crash_keeps_secrets(
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    debug: str,
+) -> None:
+    def crash(*_args: Any) -> None:
+        raise RuntimeError("left with hunter2-canary in hand")
+
+    monkeypatch.setattr("builder.engine.build", crash)
+    monkeypatch.setenv("GOLDSMITH_DEBUG", debug)
+    assert main(["run", write(tmp_path / "t.json", deployment("hunter2-canary"))]) == 1
+    (file,) = (home.root / "crash").iterdir()
+    for text in (file.read_text(), capsys.readouterr().err):
+        assert f"left with {MASK} in hand" in text
+        assert "hunter2" not in text
