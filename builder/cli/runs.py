@@ -39,7 +39,9 @@ def list_(
     from builder.runs import list_runs
     from builder.settings import Home
 
-    records = list_runs(Home())[:limit]
+    home = Home()
+    home.check()
+    records = list_runs(home)[:limit]
     if json:
         print_json(records)
     elif not records:
@@ -99,19 +101,26 @@ def logs(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the build ends.")] = False,
     validation: Annotated[bool, typer.Option("--validation", help="The log of the validation VM.")] = False,
-    serial: Annotated[bool, typer.Option("--serial", help="The guest's serial console.")] = False,
+    serial: Annotated[
+        bool, typer.Option("--serial", help="The guest's serial console; with --validation that VM's.")
+    ] = False,
+    json: Json = False,
 ) -> None:
     """Print a build's customization log (or another) to stdout."""
-    if validation and serial:
-        raise UsageError("--validation and --serial exclude each other.")
+    if follow and json:
+        raise UsageError(
+            "--follow and --json exclude each other.", hint="'build TEMPLATE --events -' is JSON as it goes."
+        )
     directory = _find(run)
-    file = directory.customization_log
-    if validation:
-        file = directory.validation_log
+    file = directory.validation_log if validation else directory.customization_log
     if serial:
-        file = directory.serial_log
+        name = "validation-serial.log" if validation else directory.serial_log.name
+        file = directory.path / name
     if follow:
         _follow(directory, file)
+    elif file.is_file() and json:
+        lines = file.read_text(errors="replace").splitlines()
+        print_json({"runId": directory.run_id, "log": file, "lines": lines})
     elif file.is_file():
         _copy(file, 0)
     else:
@@ -127,18 +136,23 @@ def cancel(
     run: Run = "latest",
     *,
     wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for the build to end.")] = 0,
+    json: Json = False,
 ) -> None:
     """Ask a build to stop; it cleans up and ends as Canceled."""
     from builder.runs import cancel as request
 
     directory = _find(run)
     owner = request(directory)
-    typer.echo(f"Run {directory.run_id} (pid {owner.pid}) was asked to stop.")
+    if not json:
+        typer.echo(f"Run {directory.run_id} (pid {owner.pid}) was asked to stop.")
     end = time.monotonic() + wait
     while time.monotonic() < end and owner.alive():
         time.sleep(min(_FOLLOW_SECONDS, wait))
-    if wait:
-        typer.echo(f"It is {directory.load().run_state} now.")
+    state = directory.load().run_state
+    if json:
+        print_json({"runId": directory.run_id, "pid": owner.pid, "runState": state})
+    elif wait:
+        typer.echo(f"It is {state} now.")
 
 
 @app.command()
@@ -159,7 +173,9 @@ def _find(name: str) -> RunDirectory:
     from builder.runs import find
     from builder.settings import Home
 
-    return find(Home(), name)
+    home = Home()
+    home.check()
+    return find(home, name)
 
 
 def _state(record: RunRecord) -> str:

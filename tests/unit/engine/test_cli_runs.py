@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
 
 from builder.cli import gc as gc_cli
 from builder.cli import runs as runs_cli
-from builder.errors import NotFoundError, UsageError
+from builder.errors import EnvironmentProblem, NotFoundError, UsageError
 from builder.runs import RunDirectory
 from builder.settings import Home
 from engine.test_runs import build
@@ -63,8 +64,29 @@ def test_logs(home: Home) -> None:
     assert "customization.log" in (caught.value.hint or "")
     run.serial_log.write_bytes(b"login: \xff\n")
     assert "login:" in invoke("logs", "--serial")
+    (run.path / "validation-serial.log").write_text("second machine\n")
+    assert invoke("logs", "--serial", "--validation") == "second machine\n"
+    data = json.loads(invoke("logs", "--serial", "--json"))
+    assert data == {"runId": run.run_id, "log": str(run.serial_log), "lines": ["login: \ufffd"]}
     with pytest.raises(UsageError):
-        invoke("logs", "--serial", "--validation")
+        invoke("logs", "--follow", "--json")
+
+
+def test_cancel_as_json(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = []
+    monkeypatch.setattr("builder.owner.Owner.signal", lambda _self, number: signals.append(number) or True)
+    run = RunDirectory.create(home)
+    data = json.loads(invoke("cancel", "--json"))
+    assert data == {"runId": run.run_id, "pid": os.getpid(), "runState": "Canceling"}
+    assert len(signals) == 1
+
+
+def test_a_home_that_is_no_folder_is_not_an_empty_one(home: Home) -> None:
+    home.root.write_text("")
+    for words in (["list"], ["show"], ["logs"]):
+        with pytest.raises(EnvironmentProblem, match="cannot be used: Not a directory") as caught:
+            invoke(*words)
+        assert "GOLDSMITH_HOME" in (caught.value.hint or "")
 
 
 def test_report(home: Home) -> None:
