@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from builder.cancellation import deferred
 from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
 from builder.distributors.files import folder_name, link_into_home
-from builder.errors import NotFoundError, PreflightError
+from builder.errors import GoldsmithError, NotFoundError, PreflightError
 from builder.registry.places import remove_file
 from builder.registry.records import ImageRecord
 from templates.arm_id import parse_managed_image
@@ -54,13 +55,15 @@ class ManagedImageDistributor:
         try:
             link_into_home(image.vhd, place)
             record = self._record(image, place)
-            old = self._services.registry.put_image(record)
+            with deferred():  # a cancel comes before the new image is recorded, or after the old one is gone
+                old = self._services.registry.put_image(record)
+                if old is not None and old.path != place:
+                    remove_file(old.path, self._services.home.images)
         except BaseException:
-            if not was_there:
-                remove_file(place, self._services.home.images)
+            with deferred():
+                if not was_there and not self._may_be_recorded(place):
+                    remove_file(place, self._services.home.images)
             raise
-        if old is not None and old.path != place:
-            remove_file(old.path, self._services.home.images)
         return Artifact(
             run_output=self._model.run_output_name,
             type="ManagedImage",
@@ -73,6 +76,17 @@ class ManagedImageDistributor:
 
     def release(self) -> None:
         """Nothing is reserved."""
+
+    def _may_be_recorded(self, place: Path) -> bool:
+        """What failed may have failed after the commit: only the registry knows. When it cannot be
+        asked the file stays; without a row it is gc's.
+        """
+        try:
+            return self._services.registry.find_image(self._model.image_id).path == place
+        except NotFoundError:
+            return False
+        except GoldsmithError:
+            return True
 
     def _place(self, run_id: str) -> Path:
         resource = parse_managed_image(self._model.image_id)

@@ -6,11 +6,12 @@ import contextlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from builder.cancellation import deferred
 from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
 from builder.distributors.files import folder_name, link_into_home
 from builder.distributors.regions import PlannedRegion, plan_regions
-from builder.errors import BuildError, PreflightError
+from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundError, PreflightError
 from builder.registry import rules
 from builder.registry.places import remove_file
 from builder.registry.records import Delivery, ReplicaRecord, region_key
@@ -55,21 +56,19 @@ class SharedImageDistributor:
         registry = self._services.registry
         definition = registry.find_definition(str(self._image.definition))
         regions = plan_regions(self._model, definition.location)
-        version = self._reserved or registry.reserve_version(
-            str(self._image.definition), None, self._model.versioning, image.run_id, image.source_version
-        )
-        self._reserved = version
+        version = self._reserved or self._reserve(None, image.run_id, image.source_version)
         replicas: list[ReplicaRecord] = []
         try:
             for region in regions:
                 self._services.deadline.remaining()
                 replicas.append(self._replicate(image, version, region))
-            done = registry.complete_version(version.id, self._delivery(image, replicas))
+            with deferred():
+                done = registry.complete_version(version.id, self._delivery(image, replicas))
+                self._reserved = None
         except BaseException:
-            self._take_back(version, regions)
-            self.release()
+            with deferred():
+                self._take_back(version, regions)
             raise
-        self._reserved = None
         main = done.replica()
         if main is None:
             raise BuildError(f"The version {done.id} was published without a copy.")
@@ -130,20 +129,25 @@ class SharedImageDistributor:
             )
 
     def _check_version(self, expected: ExpectedImage) -> str:
-        definition_id = str(self._image.definition)
         if self._image.version is not None:
             if self._model.versioning is not None:
                 self._services.bus.warn(
                     f"versioning is ignored: galleryImageId names version {self._image.version}.",
                     code="VersioningIgnored",
                 )
-            if self._reserved is None:
-                self._reserved = self._services.registry.reserve_version(definition_id, self._image.version)
-            return f"version {self._reserved.version}"
+            reserved = self._reserved or self._reserve(self._image.version, self._services.run_id)
+            return f"version {reserved.version}"
         if isinstance(self._model.versioning, SourceVersioning):
             number = rules.format_version(rules.source_number(expected.source_version))
             return f"a version after the source's {number}"
         return "the next version"
+
+    def _reserve(self, name: str | None, run_id: str, source_version: str | None = None) -> VersionRecord:
+        with deferred():  # what is reserved is known to `release`
+            self._reserved = self._services.registry.reserve_version(
+                str(self._image.definition), name, self._model.versioning, run_id, source_version
+            )
+            return self._reserved
 
     def _place(self, version: VersionRecord, region: PlannedRegion) -> Path:
         image = self._image
@@ -164,9 +168,25 @@ class SharedImageDistributor:
         )
 
     def _take_back(self, version: VersionRecord, regions: list[PlannedRegion]) -> None:
+        if self._may_be_published(version):
+            self._reserved = None
+            return
         for region in regions:
             with contextlib.suppress(OSError):
                 remove_file(self._place(version, region), self._services.home.regions)
+        self.release()
+
+    def _may_be_published(self, version: VersionRecord) -> bool:
+        """What failed may have failed after the commit: only the registry knows. When it cannot be
+        asked the files stay; gc finds the dead reservation.
+        """
+        try:
+            self._services.registry.find_version(version.id)
+        except (ConflictError, NotFoundError):  # still being made, or given back
+            return False
+        except GoldsmithError:
+            return True
+        return True
 
     def _delivery(self, image: FinishedImage, replicas: list[ReplicaRecord]) -> Delivery:
         return Delivery(

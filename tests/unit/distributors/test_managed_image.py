@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from disk.vhd_file import MIB
 
+from builder.cancellation import Interrupted, cancel_on_signals
 from builder.disk.vhd import VhdError
 from builder.distributors.managed_image import ManagedImageDistributor
 from builder.errors import PreflightError
-from builder.registry.store import Registry
+from builder.registry.records import ImageRecord
+from builder.registry.store import Registry, RegistryError
 from builder.services import Services
 from distributors.conftest import LINUX, Finished
 from templates.arm_id import ResourceIdError
@@ -75,6 +80,58 @@ def test_a_failure_leaves_the_old_image(
         target(services).distribute(finished("run-2"))
     assert files(services) == [old.path]
     assert services.registry.find_image(IMAGE).run_id == "run-1"
+
+
+def after_the_commit(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> None:
+    real = Registry.put_image
+
+    def put(self: Registry, record: ImageRecord) -> ImageRecord | None:
+        old = real(self, record)
+        then()
+        return old
+
+    monkeypatch.setattr(Registry, "put_image", put)
+
+
+def fail() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_failure_after_the_commit_leaves_the_image_and_its_file(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_the_commit(monkeypatch, fail)
+    with pytest.raises(KeyboardInterrupt):
+        target(services).distribute(finished("run-2"))
+    record = services.registry.find_image(IMAGE)
+    assert files(services) == [record.path]
+
+
+def test_a_registry_that_does_not_answer_costs_no_file(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_the_commit(monkeypatch, fail)
+
+    def locked(*_: object) -> None:
+        raise RegistryError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "find_image", locked)
+        with pytest.raises(KeyboardInterrupt):
+            target(services).distribute(finished("run-2"))
+    assert files(services) == [services.registry.find_image(IMAGE).path]
+
+
+def test_a_cancel_at_the_commit_waits_until_the_old_file_is_gone(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target(services).distribute(finished("run-1"))
+    after_the_commit(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted), cancel_on_signals():
+        target(services).distribute(finished("run-2"))
+    record = services.registry.find_image(IMAGE)
+    assert record.run_id == "run-2"
+    assert files(services) == [record.path]
 
 
 def test_a_broken_vhd_is_never_recorded(services: Services, finished: Finished) -> None:

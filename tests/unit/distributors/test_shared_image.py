@@ -12,6 +12,7 @@ import builder.distributors.shared_image as module
 from builder.distributors.shared_image import SharedImageDistributor
 from builder.errors import ConflictError, NotFoundError, PreflightError
 from builder.events import Envelope
+from builder.registry.records import Delivery
 from builder.registry.store import Registry
 from builder.services import Services
 from distributors.conftest import LINUX, Finished
@@ -141,6 +142,34 @@ def test_a_failure_takes_everything_back(
     assert files(services) == [kept.path]
     assert [v.version for v in registry.list_versions()] == ["0.0.1"]
     assert not (services.home.regions / "eastus").exists()
+
+
+@pytest.mark.parametrize("name", ["", "/versions/9.0.0"])
+def test_a_failure_after_the_commit_leaves_the_version_and_its_files(
+    services: Services, registry: Registry, finished: Finished, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    real = Registry.complete_version
+
+    def complete(self: Registry, version_id: str, delivery: Delivery) -> None:
+        real(self, version_id, delivery)
+        _interrupted()
+
+    monkeypatch.setattr(Registry, "complete_version", complete)
+    distributor = target(services, WEB + name, targetRegions=regions("westus", "eastus"))
+    distributor.preflight(LINUX)
+    with pytest.raises(KeyboardInterrupt):
+        distributor.distribute(finished())
+    distributor.release()
+    version = registry.find_version(f"{WEB}/versions/latest")
+    assert files(services) == sorted(replica.path for replica in version.replicas)
+
+
+def test_a_reservation_names_its_run(services: Services, registry: Registry) -> None:
+    first = target(replace(services, run_id="run-one"), f"{WEB}/versions/1.0.0")
+    first.preflight(LINUX)
+    with pytest.raises(ConflictError, match=r"being made by another build \(run-one\)"):
+        target(services, f"{WEB}/versions/1.0.0").preflight(LINUX)
+    first.release()
 
 
 def _interrupted(*_: object) -> None:
