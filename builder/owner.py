@@ -53,6 +53,17 @@ class Owner:
         """The record `from_json` reads."""
         return {"pid": self.pid, "startTicks": self.start_ticks, "bootId": self.boot_id}
 
+    @classmethod
+    def from_text(cls, text: str) -> Owner | None:
+        """The owner in a `to_text`; None when the text names none."""
+        boot, _, rest = text.partition("/")
+        pid, _, ticks = rest.partition("/")
+        return cls(int(pid), int(ticks), boot) if pid.isdigit() and ticks.isdigit() else None
+
+    def to_text(self) -> str:
+        """One text for a column: `boot-id/pid/start-ticks`."""
+        return f"{self.boot_id}/{self.pid}/{self.start_ticks}"
+
     def alive(self) -> bool:
         """Whether this very process still runs (a zombie does not)."""
         return self.boot_id == host_boot_id() and start_ticks(self.pid) == self.start_ticks
@@ -78,6 +89,17 @@ class Owner:
         finally:
             os.close(descriptor)
         return True
+
+
+def current_owner() -> str:
+    """This process as the text a registry column holds."""
+    return Owner.current().to_text()
+
+
+def is_alive(text: str) -> bool:
+    """Whether the process of such a text still runs; a text that names none is dead."""
+    owner = Owner.from_text(text)
+    return owner is not None and owner.alive()
 
 
 def host_boot_id() -> str:

@@ -102,7 +102,8 @@ class Database:
             raise RegistryError(
                 f"The registry {self.path} cannot be used: {error.orig}.",
                 hint="Is the file writable and the disk not full? Another process may hold it for long; "
-                "a damaged file can be moved away, images on disk stay.",
+                "a damaged file can be moved away; take the VHDs out of images/ and regions/ then, before "
+                "'build gc' clears what no entry names.",
             ) from error
 
 

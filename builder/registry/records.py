@@ -12,7 +12,6 @@ from builder.sources.base import Generation, OsType
 
 OsState = Literal["Generalized", "Specialized"]
 VersionState = Literal["Creating", "Succeeded", "Deleting"]
-RunState = Literal["Running", "Succeeded", "PartiallySucceeded", "Failed", "Canceled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,61 +140,20 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputRecord:
-    """One run output of a run."""
+class Reclaimed:
+    """What `reclaim` took back from dead processes: ids of reserved versions."""
 
-    name: str
-    type: str
-    path: Path
-    artifact_id: str = ""
-    version: str = ""
-    size: int = 0
-    size_on_disk: int = 0
-    tags: Mapping[str, str] = field(default_factory=dict)
+    versions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class StageTiming:
-    """How long a stage took and how it ended."""
-
-    stage: str
-    outcome: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A run. `owner` names the process that executes it (see registry/owner.py); `sub_state` is
-    AIB's: Queued, Building, Customizing, Optimizing, Validating, Distributing.
+class Orphan:
+    """A file (or an empty folder) of images/ or regions/ that no row names. `size` is what goes with it
+    from the disk, in bytes: nothing while it has other names.
     """
 
-    id: str
-    template: str
-    workspace: str
-    log_dir: Path
-    state: RunState
-    sub_state: str
-    message: str
-    owner: str
-    pid: int
-    source: str
-    started_at: datetime
-    finished_at: datetime | None
-    stages: tuple[StageTiming, ...]
-    outputs: tuple[OutputRecord, ...]
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took; None while it runs."""
-        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
-
-
-@dataclass(frozen=True, slots=True)
-class Reclaimed:
-    """What `reclaim` took back from dead processes."""
-
-    runs: tuple[str, ...]
-    versions: tuple[str, ...]
+    path: Path
+    size: int
 
 
 def region_key(name: str) -> str:

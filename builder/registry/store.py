@@ -5,14 +5,14 @@ from __future__ import annotations
 from builder.registry.database import RegistryError
 from builder.registry.galleries import Galleries
 from builder.registry.images import Images
+from builder.registry.orphans import Orphans
 from builder.registry.records import Delivery
-from builder.registry.runs import Runs
 from builder.registry.versions import Versions
 
 __all__ = ["Delivery", "Registry", "RegistryError"]
 
 
-class Registry(Galleries, Versions, Images, Runs):
+class Registry(Galleries, Versions, Images, Orphans):
     """`Registry(home)`: everything that was built and where it is.
 
     Every method is one transaction and hands out frozen records; several processes may use it at

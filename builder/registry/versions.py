@@ -8,9 +8,9 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from builder.errors import ConflictError, NotFoundError
+from builder.owner import current_owner, is_alive
 from builder.registry import rules
 from builder.registry.galleries import DECLARE_HINT
-from builder.registry.owner import current_owner, is_alive
 from builder.registry.part import Part, arm_key, not_found, now
 from builder.registry.places import remove_file
 from builder.registry.records import Delivery, ReplicaRecord, VersionRecord, region_key
@@ -23,12 +23,6 @@ _NEWEST_FIRST = (VersionRow.major.desc(), VersionRow.minor.desc(), VersionRow.pa
 
 class Versions(Part):
     """The registry's part for image versions."""
-
-    def check_version_free(self, definition_id: str, name: str) -> None:
-        """Raises ConflictError when that version exists or a living build is making it."""
-        with self._db.read() as session:
-            definition = _definition(session, parse_gallery_image(definition_id))
-            self._refuse_taken(session, definition, rules.parse_version(name))
 
     def reserve_version(
         self,

@@ -5,7 +5,16 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from builder.owner import Owner, command_line, find_by_argument, parse_stat, start_ticks, uptime_ticks
+from builder.owner import (
+    Owner,
+    command_line,
+    current_owner,
+    find_by_argument,
+    is_alive,
+    parse_stat,
+    start_ticks,
+    uptime_ticks,
+)
 
 
 def test_this_process_is_alive_and_started_in_the_past() -> None:
@@ -55,3 +64,12 @@ def test_the_search_by_argument_needs_a_whole_argument_and_leaves_us_out() -> No
     assert own
     assert all(found.pid != os.getpid() for found in find_by_argument(own[0]))
     assert find_by_argument("no-process-has-this-argument-7f3a") == []
+
+
+def test_an_owner_is_one_text_for_a_column() -> None:
+    mine = current_owner()
+    assert Owner.from_text(mine) == Owner.current()
+    assert is_alive(mine)
+    boot, pid, ticks = mine.split("/")
+    for other in (f"x{boot}/{pid}/{ticks}", f"{boot}/{pid}/{int(ticks) + 1}", f"{boot}/{pid}", "", "//"):
+        assert not is_alive(other)

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import text
 
 from builder.registry.database import Database, on_network
-from builder.registry.owner import current_owner, is_alive, owner_pid
 from builder.registry.store import Registry, RegistryError
 from builder.settings import Home
 from registry.conftest import gallery
@@ -73,13 +72,3 @@ MOUNTS = """\
 )
 def test_network_file_systems_are_known(path: str, expected: bool) -> None:
     assert on_network(Path(path), MOUNTS) is expected
-
-
-def test_an_owner_is_this_process_and_no_other() -> None:
-    mine = current_owner()
-    assert is_alive(mine)
-    boot, pid, ticks = mine.split("/")
-    assert owner_pid(mine) == int(pid)
-    for other in (f"x{boot}/{pid}/{ticks}", f"{boot}/{pid}/{int(ticks) + 1}", f"{boot}/{pid}", "", "//"):
-        assert not is_alive(other)
-    assert owner_pid("") == 0

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from builder.errors import ConflictError, NotFoundError
+from builder.errors import NotFoundError
 from builder.registry import lookup
-from builder.registry.records import OutputRecord, StageTiming, to_json
+from builder.registry.records import to_json
 from builder.registry.store import Registry
 from builder.settings import Home
 from registry.conftest import IMAGE, WEB, image_record
@@ -49,39 +49,6 @@ def test_short_names(web: Registry, home: Home) -> None:
             lookup.definition_id(web, wrong)
     with pytest.raises(NotFoundError, match="no gallery 'none'"):
         lookup.gallery_id(web, "none")
-
-
-def test_a_run_from_start_to_end(registry: Registry, home: Home) -> None:
-    started = registry.start_run("r-1", template="web", workspace="IT_x", log_dir=home.runs / "r-1")
-    assert (started.state, started.sub_state, started.seconds) == ("Running", "Queued", None)
-    assert started.pid > 0
-    with pytest.raises(ConflictError):
-        registry.start_run("r-1", template="web", workspace="IT_x", log_dir=home.runs / "r-1")
-    timing = StageTiming("Source", "succeeded", 1.5)
-    output = OutputRecord("out", "VHD", home.root / "out.vhd", size=5)
-    registry.update_run("r-1", sub_state="Customizing", source="deb 12", stage=timing)
-    registry.update_run("r-1", output=replace(output, size=1))
-    done = registry.finish_run("r-1", "Failed", message="exit 1", outputs=[output])
-    assert (done.state, done.message, done.source, done.sub_state) == ("Failed", "exit 1", "deb 12", "")
-    assert done.stages == (timing,)
-    assert done.outputs == (output,)
-    assert done.seconds is not None
-    assert registry.find_run("r-") == done
-    assert registry.list_runs(state="Failed", limit=1) == [done]
-    registry.delete_run("r-1")
-    with pytest.raises(NotFoundError):
-        registry.find_run("r-1")
-
-
-def test_runs_of_dead_processes_are_failed_and_their_versions_freed(web: Registry, home: Home) -> None:
-    for name in ("dead", "alive"):
-        web.start_run(name, template="t", workspace="w", log_dir=home.runs)
-        web.reserve_version(WEB, run_id=name)
-    gone = web.reclaim(lambda run: run.id == "dead")
-    assert gone.runs == ("dead",)
-    assert gone.versions == (f"{WEB}/versions/0.0.1",)
-    assert "ended without finishing" in web.find_run("dead").message
-    assert web.find_run("alive").state == "Running"
 
 
 def test_json_has_azures_spelling(home: Home) -> None:

@@ -1,0 +1,120 @@
+"""Files of images/ and regions/ that no row names: what a build left that died between link and commit."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from builder.owner import is_alive
+from builder.registry import rules
+from builder.registry.part import Part
+from builder.registry.places import remove_file
+from builder.registry.records import Orphan, Reclaimed
+from builder.registry.schema import ImageRow, ReplicaRow, VersionRow
+
+# A build makes a folder an instant before the file in it.
+_EMPTY_SECONDS = 3600.0
+
+
+class Orphans(Part):
+    """The registry's part that gc uses. Looks and removes under the write lock: nothing can be
+    reserved or recorded meanwhile.
+    """
+
+    def reclaim(self, *, dry_run: bool = False) -> Reclaimed:
+        """Take back versions that processes reserved which are gone, with their files."""
+        with self._db.write() as session:
+            taken = []
+            for row in session.scalars(select(VersionRow).where(VersionRow.state == "Creating")):
+                if is_alive(row.owner):
+                    continue
+                taken.append(row.id)
+                if not dry_run:
+                    # Before the commit: afterwards the number, and its folder, may be another build's.
+                    for file in self._files_of(row):
+                        remove_file(file, self.home.regions)
+                    session.delete(row)
+            return Reclaimed(tuple(taken))
+
+    def remove_orphans(self, is_live_run: Callable[[str], bool], *, dry_run: bool = False) -> list[Orphan]:
+        """Remove (with `dry_run`: only list) VHDs that no row names and no living build can be about
+        to record, and folders left empty. `is_live_run` answers for the run id in an image's file name.
+        """
+        with self._db.write() as session:
+            known = self._known(session)
+            reserved = {
+                _folder_of(row)
+                for row in session.scalars(select(VersionRow).where(VersionRow.state == "Creating"))
+                if is_alive(row.owner)
+            }
+            found = [
+                *(f for f in _vhds(self.home.images, known) if not is_live_run(f.stem)),
+                *(
+                    f
+                    for f in _vhds(self.home.regions, known)
+                    if f.relative_to(self.home.regions).parts[1:4] not in reserved
+                ),
+            ]
+            orphans = [Orphan(path, _freed(path)) for path in found]
+            for root in (self.home.images, self.home.regions):
+                orphans += [Orphan(path, 0) for path in _empty_folders(root)]
+            if not dry_run:
+                for orphan in orphans:
+                    _remove(orphan.path, self.home.images, self.home.regions)
+            return orphans
+
+    def _known(self, session: Session) -> set[str]:
+        texts = [*session.scalars(select(ImageRow.path)), *session.scalars(select(ReplicaRow.path))]
+        return {os.path.realpath(self._loaded(text)) for text in texts}
+
+    def _files_of(self, row: VersionRow) -> list[Path]:
+        folder = Path(*_folder_of(row))
+        return [
+            file
+            for region in _listed(self.home.regions)
+            for file in (region / folder).glob("*")
+            if file.is_file()
+        ]
+
+
+def _folder_of(row: VersionRow) -> tuple[str, str, str]:
+    """Gallery, definition and version as the distributor names the folders of a region."""
+    definition = row.definition
+    number = rules.format_version((row.major, row.minor, row.patch))
+    return definition.gallery.name.casefold(), definition.name.casefold(), number
+
+
+def _vhds(root: Path, known: set[str]) -> Iterator[Path]:
+    for folder, _names, files in os.walk(root):
+        for name in sorted(files):
+            path = Path(folder, name)
+            # Temporary names are hidden; gc drops those by their age.
+            if name.endswith(".vhd") and not name.startswith(".") and os.path.realpath(path) not in known:
+                yield path
+
+
+def _empty_folders(root: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(root):
+        path = Path(folder)
+        if path != root and not names and not files and time.time() - path.stat().st_mtime > _EMPTY_SECONDS:
+            yield path
+
+
+def _freed(path: Path) -> int:
+    stat = path.lstat()
+    return stat.st_blocks * 512 if stat.st_nlink == 1 else 0
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _remove(path: Path, *roots: Path) -> None:
+    root = next(root for root in roots if path.is_relative_to(root))
+    # The folders above that are empty then go too.
+    remove_file(path / "nothing" if path.is_dir() else path, root)
