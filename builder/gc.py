@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,13 +16,15 @@ from builder import runs
 from builder.journal import Journal, inside
 from builder.lock import FileLock
 from builder.sources.scratch import remove_tree
+from builder.vm.kept import kept_lock
 from builder.workspace import Places, clear, read_record
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
+    from builder.registry.records import Orphan, Reclaimed
     from builder.settings import Home
 
-ItemKind = Literal["workspace", "run", "kept", "download", "temporary", "reservation"]
+ItemKind = Literal["workspace", "run", "kept", "download", "temporary", "base", "reservation", "orphan"]
 
 # Younger ones may belong to a build under way: no build takes longer than 960 minutes (AIB).
 STALE_SECONDS = 16 * 3600.0
@@ -57,19 +59,14 @@ class GcReport:
         return sum(item.size for item in self.removed)
 
 
-class Reclaimed(Protocol):
-    """What the registry took back."""
-
-    @property
-    def versions(self) -> tuple[str, ...]:
-        """Ids of gallery versions that were only reserved."""
-
-
 class Reclaimer(Protocol):
     """What gc needs of the registry."""
 
-    def reclaim(self) -> Reclaimed:
-        """Drop the reservations of dead processes."""
+    def reclaim(self, *, dry_run: bool = False) -> Reclaimed:
+        """Drop the reservations of dead processes, and their files."""
+
+    def remove_orphans(self, is_live_run: Callable[[str], bool], *, dry_run: bool = False) -> list[Orphan]:
+        """Remove the files in images/ and regions/ that nothing names."""
 
 
 def collect(
@@ -77,18 +74,38 @@ def collect(
 ) -> GcReport:
     """Clear the home. `keep_days` is how long kept disks of failed builds stay.
 
-    `registry` None leaves the registry alone, and so does a dry run: it has no way to only look.
-    One thing that cannot go does not stop the rest.
+    `registry` None leaves the registry, images/ and regions/ alone. One thing that cannot go does
+    not stop the rest.
     """
     report = GcReport(dry_run)
     _workspaces(home, report)
     _interrupted_runs(home, report)
     _kept(home, report, keep_days * _DAY)
     _stale(home, report)
-    if registry is not None and not dry_run:
-        for version in registry.reclaim().versions:
-            report.removed.append(GcItem("reservation", version, "reserved by a build that is gone"))
+    if registry is not None:
+        _registered(home, registry, report)
+    _base_links(home, report)  # last: what went above may have been the image under a link
     return report
+
+
+def _registered(home: Home, registry: Reclaimer, report: GcReport) -> None:
+    try:
+        for version in registry.reclaim(dry_run=report.dry_run).versions:
+            report.removed.append(GcItem("reservation", version, "reserved by a build that is gone"))
+        for orphan in registry.remove_orphans(lambda run: _lives(home, run), dry_run=report.dry_run):
+            name = str(orphan.path.relative_to(home.root))
+            item = GcItem("orphan", name, "no image or version names it", orphan.size, orphan.path)
+            report.removed.append(item)
+    except (OSError, GoldsmithError) as error:
+        report.left.append(GcItem("orphan", str(home.registry), str(error)))
+
+
+def _lives(home: Home, run_id: str) -> bool:
+    try:
+        record = runs.RunDirectory(home.runs / run_id).read()
+    except GoldsmithError:
+        return False
+    return not record.finished and runs.is_live(record)
 
 
 def _workspaces(home: Home, report: GcReport) -> None:
@@ -156,14 +173,16 @@ def _kept(home: Home, report: GcReport, keep_seconds: float) -> None:
         if not run.kept.is_dir():
             continue
         age = time.time() - _kept_since(run.kept)
+        if age <= keep_seconds or _lives(home, run.run_id):
+            continue
+        lock = kept_lock(run.kept)
+        if not lock.try_acquire(by="gc"):
+            continue  # somebody has a shell in it
         try:
-            record = run.read()
-            live = not record.finished and runs.is_live(record)
-        except GoldsmithError:
-            live = False
-        if age > keep_seconds and not live:
             reason = f"kept {age / _DAY:.1f} days ago, longer than {keep_seconds / _DAY:g}"
             _remove(report, GcItem("kept", run.run_id, reason, disk_usage(run.kept), run.kept), home.runs)
+        finally:
+            lock.release()
 
 
 def _kept_since(kept: Path) -> float:
@@ -208,6 +227,47 @@ def _half_made_bases(home: Home, report: GcReport) -> None:
             if path.exists():
                 item = GcItem("temporary", path.name, "its maker is gone", disk_usage(path), path)
                 _remove(report, item, home.bases)
+
+
+def _base_links(home: Home, report: GcReport) -> None:
+    """A registered image that was a source has a second name in cache/bases (sources/registered.py).
+    When that is the only one left the image is deleted, and the name goes unless somebody uses it:
+    a living build or shell, whose disks we do not know, or a kept machine, whose we do.
+    """
+    if not home.bases.is_dir():
+        return
+    for folder in sorted(home.bases.iterdir()):
+        link = folder / "disk.vhd"
+        try:
+            lonely = [item.name for item in folder.iterdir()] == [link.name] and link.stat().st_nlink == 1
+        except OSError:
+            continue
+        if lonely and not _anybody_works(home) and not _kept_on(home, folder):
+            item = GcItem("base", folder.name, "its image is deleted", disk_usage(folder), folder)
+            _remove(report, item, home.bases)
+
+
+def _anybody_works(home: Home) -> bool:
+    for path in (home.staging / ".locks").glob("*.lock"):
+        lock = FileLock(path)
+        if not lock.try_acquire(by="gc"):
+            return True
+        lock.release()
+    return False
+
+
+def _kept_on(home: Home, folder: Path) -> bool:
+    """Whether a kept machine has a disk in `folder`."""
+    for run in runs.directories(home):
+        try:
+            facts = json.loads((run.kept / "machine.json").read_bytes())
+            if any(folder in Path(layer["path"]).parents for layer in facts["disk"]):
+                return True
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError):
+            return True  # not readable, so not known to be free
+    return False
 
 
 def _temporaries(root: Path) -> Iterator[Path]:
@@ -280,12 +340,3 @@ def disk_usage(path: Path) -> int:
                 seen.add((stat.st_dev, stat.st_ino))
                 total += stat.st_blocks * 512
     return total
-
-
-def kept_record(kept: Path) -> dict[str, object]:
-    """What `Workspace.keep_to` wrote beside kept files; empty when there is nothing."""
-    try:
-        data = json.loads((kept / "kept.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -19,8 +19,9 @@ def gc(
 ) -> None:
     """Clear away what interrupted builds left behind; builds under way are not touched.
 
-    Goes: workspaces and QEMUs of dead builds, their reserved versions, stale downloads and temporary
-    files, kept disks older than the setting keep_for_days. Interrupted runs are marked as failed.
+    Goes: workspaces and QEMUs of dead builds, their reserved versions, VHDs that no image or version
+    names, cached bases of deleted images, stale downloads and temporary files, kept disks older than
+    the setting keep_for_days. Interrupted runs are marked as failed.
     Exit code 1 when something could not be removed.
     """
     from builder.gc import collect
@@ -28,7 +29,7 @@ def gc(
 
     home = Home()
     registry = None
-    if home.registry.exists() and not dry_run:
+    if home.registry.exists():
         from builder.registry.store import Registry
 
         registry = Registry(home)

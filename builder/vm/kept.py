@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.errors import NotFoundError
+from builder.lock import FileLock
 from builder.sources.base import Generation, OsType
 from builder.vm.access import BuildAccess
 from builder.vm.spec import MachineSpec
@@ -16,8 +17,14 @@ from builder.vm.spec import MachineSpec
 if TYPE_CHECKING:
     from builder.vm.accelerator import Accelerator
 
+
 MACHINE_FILE = "machine.json"
 ACCESS_FILE = "access.json"
+
+
+def kept_lock(kept: Path) -> FileLock:
+    """The lock of a run's `kept` folder, beside it: a shell holds it, gc takes it before removing."""
+    return FileLock(kept.with_name("kept.lock"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,24 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from builder.errors import EnvironmentProblem
 from builder.gc import STALE_SECONDS, collect, disk_usage
 from builder.journal import Journal
 from builder.lock import FileLock
 from builder.owner import Owner
+from builder.registry.records import Orphan, Reclaimed
 from builder.runs import RunDirectory
 from builder.services import Services
 from builder.settings import Home
+from builder.vm.kept import kept_lock
 from builder.workspace import Places, Workspace
 from templates.model import ImageTemplate
 
@@ -201,25 +203,108 @@ def test_a_directory_somebody_still_writes_in_is_not_stale(home: Home) -> None:
     assert collect(home, None).removed == []
 
 
-@dataclass
 class FakeRegistry:
-    calls: int = 0
+    def __init__(self, home: Home) -> None:
+        self.lost = home.images / "g" / "web" / "dead.vhd"
+        self.dry_runs: list[bool] = []
+        self.lives: dict[str, bool] = {}
 
-    def reclaim(self) -> Any:
-        self.calls += 1
+    def reclaim(self, *, dry_run: bool = False) -> Reclaimed:
+        self.dry_runs.append(dry_run)
+        return Reclaimed(("/v/1.0.0",))
 
-        class Taken:
-            versions = ("/v/1.0.0",)
+    def remove_orphans(self, is_live_run: Callable[[str], bool], *, dry_run: bool = False) -> list[Orphan]:
+        self.lives = {name: is_live_run(name) for name in ("alive", "dead", "unknown")}
+        return [Orphan(self.lost, 7)]
 
-        return Taken()
+
+def test_what_only_the_registry_knows_is_taken_back_or_listed(home: Home) -> None:
+    RunDirectory.create(home, run_id="alive")
+    dead = RunDirectory.create(home, run_id="dead")
+    dead.record.owner = {**Owner.current().to_json(), "startTicks": 1}
+    dead.save()
+    registry = FakeRegistry(home)
+    for dry_run in (True, False):
+        report = collect(home, registry, dry_run=dry_run)
+        items = [(item.kind, item.name) for item in report.removed if item.kind != "run"]
+        assert items == [("reservation", "/v/1.0.0"), ("orphan", "images/g/web/dead.vhd")]
+        assert report.freed == 7
+    assert registry.dry_runs == [True, False]
+    assert registry.lives == {"alive": True, "dead": False, "unknown": False}
 
 
-def test_reservations_of_the_dead_are_taken_back(home: Home) -> None:
-    registry = FakeRegistry()
-    (item,) = collect(home, registry).removed
-    assert (item.kind, item.name) == ("reservation", "/v/1.0.0")
-    assert collect(home, registry, dry_run=True).removed == []
-    assert registry.calls == 1
+def test_a_registry_out_of_reach_stops_nothing_else(home: Home) -> None:
+    class Broken(FakeRegistry):
+        def reclaim(self, *, dry_run: bool = False) -> Reclaimed:
+            raise EnvironmentProblem("locked")
+
+    stale = home.downloads / "a.img.part"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    aged(stale, STALE_SECONDS * 2)
+    report = collect(home, Broken(home))
+    assert [item.kind for item in report.removed] == ["download"]
+    assert [(item.kind, item.reason) for item in report.left] == [("orphan", "locked")]
+
+
+class TestBaseLinks:
+    """A registered image that was a source keeps a name in the cache."""
+
+    def _base(self, home: Home, image: Path | None = None) -> Path:
+        folder = home.bases / ("ab" * 32)
+        folder.mkdir(parents=True)
+        (folder / "disk.vhd").write_bytes(b"x" * 10000)
+        if image is not None:
+            image.parent.mkdir(parents=True)
+            image.hardlink_to(folder / "disk.vhd")
+        return folder
+
+    def test_the_last_name_goes(self, home: Home) -> None:
+        folder = self._base(home)
+        assert [item.kind for item in collect(home, None, dry_run=True).removed] == ["base"]
+        assert folder.exists()
+        report = collect(home, None)
+        assert [(item.kind, item.name) for item in report.removed] == [("base", folder.name)]
+        assert report.freed >= 10000
+        assert not folder.exists()
+
+    def test_it_stays_with_its_image(self, home: Home) -> None:
+        self._base(home, home.images / "g" / "web" / "r.vhd")
+        assert collect(home, None).removed == []
+
+    def test_it_stays_while_anybody_builds(self, template: Make, services: Services) -> None:
+        self._base(services.home)
+        with Workspace(template(), services, run_id="alive"):
+            assert collect(services.home, None).removed == []
+        assert [item.kind for item in collect(services.home, None).removed] == ["base"]
+
+    @pytest.mark.parametrize("readable", [True, False])
+    def test_it_stays_under_a_kept_machine(self, home: Home, readable: bool) -> None:
+        folder = self._base(home)
+        run = RunDirectory.create(home)
+        run.kept.mkdir()
+        layers = {"disk": [{"path": str(folder / "disk.vhd")}, {"path": str(run.kept / "os.qcow2")}]}
+        (run.kept / "machine.json").write_text(json.dumps(layers) if readable else "{")
+        assert collect(home, None).removed == []
+
+    def test_a_base_that_was_made_is_another_thing(self, home: Home) -> None:
+        folder = self._base(home)
+        (folder / "meta.json").write_text("{}")
+        assert collect(home, None).removed == []
+
+
+def test_a_kept_machine_with_a_shell_in_it_stays(home: Home) -> None:
+    run = RunDirectory.create(home, run_id="old")
+    run.record.run_state = "Failed"
+    run.save()
+    run.kept.mkdir()
+    aged(run.kept, 8 * 86400)
+    shell = kept_lock(run.kept)
+    assert shell.try_acquire()
+    assert collect(home, None).removed == []
+    shell.release()
+    assert [item.kind for item in collect(home, None).removed] == ["kept"]
+    assert not list(run.path.glob("*.lock"))
 
 
 def test_disk_usage_counts_links_once_and_holes_not_at_all(tmp_path: Path) -> None:
