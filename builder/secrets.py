@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder import process
-from builder.errors import GoldsmithError, PreflightError
+from builder.errors import EnvironmentProblem, PreflightError
+from builder.events import Wait
 from templates.model import SecretRef, Step
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def resolve_step(step: Step, place: str, services: Services) -> tuple[Mapping[st
     """The environment and the secrets of a step, by variable name.
 
     Every secret is known to the redactor before this returns. `place` names the step in messages
-    (its JSON pointer). Raises SecretError.
+    (its JSON pointer). Raises SecretError, BuildTimeoutError.
     """
     extensions = step.extensions
     where = f"step '{step.name}' ({place})" if step.name else f"step {place}"
@@ -103,8 +104,11 @@ def _from_command(argv: list[str], what: str, services: Services) -> str:
         )
     limit = services.deadline.remaining(cap=COMMAND_SECONDS)
     try:
-        done = process.run(argv, timeout=limit, cwd=services.base_dir)
+        with Wait(services.bus, f"Running {argv[0]} for {what}"):
+            done = process.run(argv, timeout=limit, cwd=services.base_dir)
     except process.ProcessError as error:
+        if services.deadline.expired:  # the build's time is over, whatever the command's was
+            raise services.deadline.error() from None
         # Its output may hold the secret, so neither that nor the error itself goes on.
         ended = (
             f"did not finish within {limit:.0f} s"
@@ -114,7 +118,7 @@ def _from_command(argv: list[str], what: str, services: Services) -> str:
         raise SecretError(
             f"{what}: the command {argv[0]} {ended}.", hint="Run it by hand to see why."
         ) from None
-    except GoldsmithError as error:
+    except EnvironmentProblem as error:  # no such program
         raise SecretError(f"{what}: {error.message}", hint=error.hint) from None
     return _without_newline(done.stdout)
 

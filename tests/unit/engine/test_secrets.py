@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from builder import process, secrets
+from builder.deadline import Deadline
+from builder.errors import BuildTimeoutError, CancelledError, GoldsmithError
 from builder.redact import MASK
 from builder.secrets import SecretError, resolve_step
 from builder.services import Services
+from engine.conftest import Seen
 from templates.model import ShellStep
 
 VALUE = "hunter2-canary"
@@ -120,3 +124,44 @@ def test_env_is_not_hidden(services: Services) -> None:
     env, hidden = resolve_step(step(env={"COLOUR": "green"}), "/p/0", services)
     assert (dict(env), dict(hidden)) == ({"COLOUR": "green"}, {})
     assert services.redactor.scrub("green") == "green"
+
+
+def test_a_command_shows_that_it_runs(
+    services: Services, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = process.Completed(("pass",), 0, VALUE, "")
+    monkeypatch.setattr(secrets.process, "run", lambda *_args, **_options: done)
+    fetch(services, command=["pass", "show", "x"])
+    assert [event.what for event in seen.of("wait.started")] == [
+        "Running pass for step 'install' (/p/0): secret 'TOKEN'"
+    ]
+    assert len(seen.of("wait.finished")) == 1
+
+
+def test_the_builds_own_end_is_not_the_secrets_problem(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = replace(services, deadline=Deadline(0.01))
+
+    def run(argv: list[str], **_options: Any) -> process.Completed:
+        while not hasty.deadline.expired:
+            pass
+        raise process.ProcessError("late", argv=argv, exit_code=None, output="")
+
+    monkeypatch.setattr(secrets.process, "run", run)
+    with pytest.raises(BuildTimeoutError):
+        fetch(hasty, command=["pass"])
+    with pytest.raises(BuildTimeoutError):
+        fetch(hasty, command=["pass"])
+
+
+@pytest.mark.parametrize("error", [CancelledError("x"), BuildTimeoutError("x")])
+def test_cancellation_goes_on(
+    services: Services, monkeypatch: pytest.MonkeyPatch, error: GoldsmithError
+) -> None:
+    def run(*_args: Any, **_options: Any) -> process.Completed:
+        raise error
+
+    monkeypatch.setattr(secrets.process, "run", run)
+    with pytest.raises(type(error)):
+        fetch(services, command=["pass"])
