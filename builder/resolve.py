@@ -9,10 +9,12 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import BuildTimeoutError, PreflightError
+from builder.events import Wait
 from builder.sources.download import public_url, read_uri
 from provisioners.base import FrozenContent
 from templates.diagnostics import Diagnostic, Location, TemplateError
@@ -75,11 +77,18 @@ def freeze_steps(
             wanted.append(one)
     cache = _Reader(services)
     problems: list[Diagnostic] = []
-    pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="resolve")
-    try:
-        results = list(pool.map(lambda item: _freeze_one(item, cache, locate), wanted))
-    finally:  # a cancelled build does not wait for a slow server
-        pool.shutdown(wait=False, cancel_futures=True)
+    with ExitStack() as stack:
+        wait = (
+            stack.enter_context(Wait(services.bus, "Downloading scripts and files")) if _far(wanted) else None
+        )
+        pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="resolve")
+        # Not the pool's own context: a cancelled build does not wait for a slow server.
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        results = []
+        for result in pool.map(lambda item: _freeze_one(item, cache, locate), wanted):
+            results.append(result)
+            if wait is not None:
+                wait.progress(len(results), len(wanted))
     for item, result in zip(wanted, results, strict=True):
         if isinstance(result, Diagnostic):
             problems.append(result)
@@ -94,6 +103,11 @@ def freeze_steps(
     if problems:
         raise TemplateError(problems)
     return frozen
+
+
+def _far(wanted: Sequence[Wanted]) -> bool:
+    """Whether any of them has to come over a network."""
+    return any(item.uri.lower().startswith(("http:", "https:")) for item in wanted)
 
 
 def frozen_content(origin: str, data: bytes) -> FrozenContent:

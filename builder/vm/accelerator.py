@@ -17,7 +17,7 @@ from pathlib import Path
 
 from builder import process
 from builder.errors import EnvironmentProblem
-from builder.events import EventBus
+from builder.events import EventBus, Wait
 from builder.settings import Home, Settings
 from builder.vm.probe import BOOT_SECTOR, run_probe
 
@@ -68,7 +68,9 @@ def choose(settings: Settings, home: Home, bus: EventBus | None = None) -> Accel
         return tcg("asked for by the setting 'accelerator'")
     verdict = _Verdict.load(home, _key(qemu))
     if verdict is None:
-        verdict = _Verdict(_key(qemu), _problem_with_kvm(qemu))
+        with Wait(bus, "Trying whether KVM works") if bus is not None else contextlib.nullcontext():
+            problem = _problem_with_kvm(qemu)
+        verdict = _Verdict(_key(qemu), problem)
         verdict.save(home)
     if not verdict.problem:
         return kvm("a guest runs under it", proven=verdict.proven)

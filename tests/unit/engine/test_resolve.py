@@ -149,3 +149,15 @@ def test_pointers_of_customizers_and_validators(template: Callable[..., ImageTem
         "/properties/customize/1",
         "/properties/validate/inVMValidations/0",
     ]
+
+
+def test_downloads_are_waited_for_visibly(
+    services: Services, seen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freeze(services, shell(inline=["x"]))
+    assert seen.of("wait.started") == []
+    Web(monkeypatch)
+    freeze(services, shell(scriptUri="HTTPS://h/a"), shell(scriptUri="https://h/b"))
+    assert [event.what for event in seen.of("wait.started")] == ["Downloading scripts and files"]
+    assert [(event.done, event.total) for event in seen.of("wait.progress")] == [(1, 2), (2, 2)]
+    assert len(seen.of("wait.finished")) == 1
