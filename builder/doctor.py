@@ -222,12 +222,33 @@ def examine(
         results.append(check_accelerator(settings, home))
     results.append(check_firmware())
     results += [check_tool(find, tool) for tool in TOOLS]
-    results.append(check_uidmap(find, uid=os.getuid(), user=_user(), subuid=_read("/etc/subuid")))
-    results.append(check_keyring(Path("/usr/share/keyrings/debian-archive-keyring.gpg")))
+    results += check_namespaces_and_keys(find)
     results += check_home(home.root)
     results.append(check_disk(_free(home.root), home.root))
     results.append(check_memory(memory_available(_read("/proc/meminfo"))))
     return results
+
+
+def check_for_build(find: Which = which, version_of: Version = program_version) -> list[Result]:
+    """What every build runs, whatever its source is."""
+    return [
+        check_qemu(find, version_of, "qemu-system-x86_64", "qemu-system-x86"),
+        check_qemu(find, version_of, "qemu-img", "qemu-utils"),
+        *(check_tool(find, tool) for tool in TOOLS if tool.program in ("e2fsck", "debugfs")),
+    ]
+
+
+def check_for_bootstrap(find: Which = which) -> list[Result]:
+    """What it takes to make a Debian source from packages."""
+    return [*(check_tool(find, tool) for tool in TOOLS if tool.needed), *check_namespaces_and_keys(find)]
+
+
+def check_namespaces_and_keys(find: Which) -> list[Result]:
+    """What a bootstrap needs beside programs."""
+    return [
+        check_uidmap(find, uid=os.getuid(), user=_user(), subuid=_read("/etc/subuid")),
+        check_keyring(Path("/usr/share/keyrings/debian-archive-keyring.gpg")),
+    ]
 
 
 def install_command(results: Iterable[Result]) -> str:

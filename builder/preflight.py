@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from builder import process
+from builder import doctor
 from builder.errors import EnvironmentProblem, PreflightError
 from builder.vm import accelerator
 from builder.vm.firmware import choose_firmware
 
 if TYPE_CHECKING:
     from builder.services import Services
-    from builder.sources.base import Generation
+    from builder.sources.base import Generation, ResolvedSource
 
 MIB = 1024**2
 GIB = 1024**3
 SPACE_FOR_A_BUILD = 2 * GIB
 """Bytes a small build needs beside its source: an overlay and the flattened result."""
+SPACE_FOR_A_BASE = 2 * GIB
+"""Bytes more when the source is not here yet: its tar, its tree and its disk (doctor asks for the sum)."""
+_FILLED = 16
+"""Of a large disk at least one part in so many is in use: a 127 GiB Windows disk holds 8 GiB or more."""
 
 
 def check_tools(services: Services) -> None:
-    """Raises EnvironmentProblem, with the install command, when QEMU or a disk tool is missing.
-
-    Says which accelerator builds will use.
+    """Raises EnvironmentProblem, with the install command, when QEMU (7.2 or later) or a disk tool is
+    missing. Says which accelerator builds will use.
     """
+    _demand(doctor.check_for_build())
     accelerator.choose(services.settings, services.home, services.bus)
-    process.require("qemu-img", "qemu-utils")
-    process.require("debugfs", "e2fsprogs")
+
+
+def check_source_tools(source: ResolvedSource) -> None:
+    """Raises EnvironmentProblem when the source must be made from packages and this machine cannot."""
+    if source.bootstrapped and not source.cached:
+        _demand(doctor.check_for_bootstrap())
+
+
+def _demand(results: Sequence[doctor.Result]) -> None:
+    missing = [result for result in results if result.status == "fail"]
+    if not missing:
+        return
+    command = doctor.install_command(missing)
+    raise EnvironmentProblem(
+        f"This machine cannot build that: {', '.join(result.name for result in missing)}.",
+        details=tuple(f"{one.name}: {one.found}. {one.advice}".rstrip() for one in missing),
+        hint=f"Install it: {command}" if command else "'build doctor' checks all of this machine.",
+    )
 
 
 def check_firmware(generation: Generation) -> None:
@@ -35,14 +56,17 @@ def check_firmware(generation: Generation) -> None:
     choose_firmware(generation)
 
 
-def check_space(services: Services) -> None:
-    """Raises EnvironmentProblem when the home's file system cannot hold a build."""
-    services.home.root.mkdir(parents=True, exist_ok=True)
+def check_space(services: Services, source: ResolvedSource | None = None) -> None:
+    """Raises EnvironmentProblem when the home's file system cannot hold a build, of `source` if known."""
+    needed = SPACE_FOR_A_BUILD
+    if source is not None:
+        needed = max(needed, source.size // _FILLED) + (0 if source.cached else SPACE_FOR_A_BASE)
+    services.home.ensure()
     free = shutil.disk_usage(services.home.root).free
-    if free < SPACE_FOR_A_BUILD:
+    if free < needed:
         raise EnvironmentProblem(
             f"Only {free / GIB:.1f} GiB are free in {services.home.root}; "
-            f"a build needs at least {SPACE_FOR_A_BUILD / GIB:.0f} GiB.",
+            f"this build needs at least {needed / GIB:.1f} GiB.",
             hint="Free some space ('build gc', 'build images delete'), "
             "or set GOLDSMITH_HOME to a larger disk.",
         )

@@ -18,7 +18,8 @@ class ResolvedSource:
     `identity` names the content for layer keys and ancestry (digest, or an immutable id);
     `exact_version` is what AIB reports as `exactVersion`; `version_number` is a gallery version's
     x.y.z when it has one; `size` in bytes, 0 when not known before it is prepared; `cached` says
-    that `prepare` only opens what is there.
+    that `prepare` only opens what is there; `bootstrapped` that it makes the disk from packages, with
+    programs of this machine, when it is not cached.
     """
 
     identity: str
@@ -29,6 +30,7 @@ class ResolvedSource:
     version_number: str | None = None
     size: int = 0
     cached: bool = False
+    bootstrapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

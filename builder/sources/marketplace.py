@@ -122,6 +122,7 @@ class MarketplaceSource:
             exact_version=entry.version,
             size=size,
             cached=cached,
+            bootstrapped=isinstance(entry.recipe, BootstrapRecipe),
         )
 
     def _identity(self) -> tuple[str, int, bool]:
