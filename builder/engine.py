@@ -83,7 +83,7 @@ def _guarded(
     )
     with timeouts_of(services.deadline), ExitStack() as stack:
         stack.enter_context(workspace)
-        resolved = submit(document, template, services, run.run_id)
+        resolved = submit(document, template, services)
         stack.callback(resolved.release)
         for step in resolved.plan.of("Distribute"):
             services.bus.note(f"{step.name}: {step.reason}")

@@ -65,20 +65,9 @@ class BuildContext:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Announce a stage, time it, and turn an expired deadline into its own error."""
-        start = time.monotonic()
-        self.bus.emit(StageStarted(stage=name))
-        outcome: Outcome = "failed"
-        try:
-            with timeouts_of(self.deadline):
-                yield
-            outcome = "succeeded"
-        except BaseException as error:
-            outcome = outcome_of(error)
-            raise
-        finally:
-            seconds = round(time.monotonic() - start, 3)
-            self.bus.emit(StageFinished(stage=name, outcome=outcome, seconds=seconds))
+        """See `stage`."""
+        with stage(self.services, name):
+            yield
 
     @contextmanager
     def step(self, stage: str, index: int, total: int, name: str, kind: str) -> Iterator[StepReport]:
@@ -132,6 +121,24 @@ class StepReport:
 
     on_output: OnOutput
     detail: str = ""
+
+
+@contextmanager
+def stage(services: Services, name: str) -> Iterator[None]:
+    """Announce a stage, time it, and turn an expired deadline into its own error."""
+    start = time.monotonic()
+    services.bus.emit(StageStarted(stage=name))
+    outcome: Outcome = "failed"
+    try:
+        with timeouts_of(services.deadline):
+            yield
+        outcome = "succeeded"
+    except BaseException as error:
+        outcome = outcome_of(error)
+        raise
+    finally:
+        seconds = round(time.monotonic() - start, 3)
+        services.bus.emit(StageFinished(stage=name, outcome=outcome, seconds=seconds))
 
 
 @contextmanager

@@ -1,0 +1,260 @@
+"""Submit: everything that is wrong is said at once, at its place, and a failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import templates
+from builder import submit as module
+from builder.distributors.base import ExpectedImage
+from builder.errors import (
+    BuildTimeoutError,
+    ConflictError,
+    EnvironmentProblem,
+    GoldsmithError,
+    NotFoundError,
+    PreflightError,
+)
+from builder.registry import database
+from builder.services import Services
+from builder.sources.base import ResolvedSource
+from builder.submit import Submission, submit
+from engine.conftest import SUBSCRIPTION, Seen
+from templates.diagnostics import TemplateError
+
+COMPUTE = f"{SUBSCRIPTION}/resourceGroups/goldsmith/providers/Microsoft.Compute"
+GALLERY = f"{COMPUTE}/galleries/app"
+DEFINITION = f"{GALLERY}/images/web"
+
+
+class Source:
+    """What `make_source` gives: found, or the error it is told to raise."""
+
+    error: GoldsmithError | None = None
+    resolved = ResolvedSource("id", "Debian 12", "Linux", "V2", "1.2.3", size=2 * 1024**3, cached=True)
+
+    def resolve(self) -> ResolvedSource:
+        if self.error:
+            raise self.error
+        return self.resolved
+
+
+class Target:
+    """A distributor that reserves something in `held`."""
+
+    errors: dict[str, GoldsmithError]
+    held: list[str]
+
+    def __init__(self, model: Any, _services: Services) -> None:
+        self.name = model.run_output_name
+
+    def preflight(self, expected: ExpectedImage) -> str:
+        assert expected.generation == "V2"
+        self.held.append(self.name)
+        if self.name in self.errors:
+            raise self.errors[self.name]
+        return f"makes {self.name}"
+
+    def release(self) -> None:
+        if self.name in self.held:
+            self.held.remove(self.name)
+
+
+@pytest.fixture(autouse=True)
+def _machine(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[None]:
+    """A machine that has everything; doubles where the network or a program would be asked."""
+    Target.errors, Target.held, Source.error = {}, [], None
+    monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
+    for check in ("check_tools", "check_source_tools", "check_firmware", "check_space"):
+        monkeypatch.setattr(module, check, lambda *_: None)
+    monkeypatch.setattr(module, "make_source", lambda *_: Source())
+    monkeypatch.setattr(module, "make_distributor", Target)
+    yield
+    if "registry" in vars(services):
+        services.registry.close()
+
+
+def declared(publisher: str = "me", location: str = "local") -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "Microsoft.Compute/galleries",
+            "apiVersion": "2022-03-03",
+            "name": "app",
+            "location": location,
+            "properties": {},
+        },
+        {
+            "type": "Microsoft.Compute/galleries/images",
+            "apiVersion": "2022-03-03",
+            "name": "app/web",
+            "location": "local",
+            "properties": {
+                "osType": "Linux",
+                "osState": "Generalized",
+                "hyperVGeneration": "V2",
+                "identifier": {"publisher": publisher, "offer": "o", "sku": "s"},
+            },
+        },
+    ]
+
+
+def run(
+    services: Services,
+    *,
+    beside: list[dict[str, Any]] | None = None,
+    customize: list[dict[str, Any]] | None = None,
+    distribute: list[dict[str, Any]] | None = None,
+    **properties: Any,
+) -> Submission:
+    """Submit a deployment with one template in it."""
+    template = {
+        "type": "Microsoft.VirtualMachineImages/imageTemplates",
+        "apiVersion": "2024-02-01",
+        "name": "web",
+        "location": "local",
+        "properties": {
+            "source": {
+                "type": "PlatformImage",
+                "publisher": "Debian",
+                "offer": "debian-12",
+                "sku": "12-gen2",
+                "version": "latest",
+            },
+            "customize": customize or [],
+            "distribute": distribute or [vhd("out")],
+            **properties,
+        },
+    }
+    schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+    file = services.base_dir / "t.json"
+    resources = [*(beside or []), template]
+    file.write_text(json.dumps({"$schema": schema, "contentVersion": "1.0.0.0", "resources": resources}))
+    scope = templates.DeploymentScope("00000000-0000-0000-0000-000000000000", "goldsmith", "local")
+    document = templates.read(file, defaults=scope)
+    return submit(document, document.templates[0], services)
+
+
+def vhd(name: str) -> dict[str, Any]:
+    return {"type": "VHD", "runOutputName": name}
+
+
+def shared(name: str = "gallery") -> dict[str, Any]:
+    return {
+        "type": "SharedImage",
+        "runOutputName": name,
+        "galleryImageId": DEFINITION,
+        "replicationRegions": ["local"],
+    }
+
+
+def problems(error: pytest.ExceptionInfo[TemplateError]) -> list[tuple[str, str]]:
+    return [(item.location.pointer, item.code) for item in error.value.diagnostics]
+
+
+def nothing_declared(services: Services) -> bool:
+    return not services.registry.list_galleries() and not services.registry.list_definitions()
+
+
+def test_what_is_declared_is_there_afterwards(services: Services, seen: Seen) -> None:
+    made = run(services, beside=declared(), distribute=[shared(), vhd("out")])
+    assert [item.id for item in services.registry.list_definitions()] == [DEFINITION]
+    assert [step.reason for step in made.plan.of("Distribute")] == ["makes gallery", "makes out"]
+    assert Target.held == ["gallery", "out"]
+    made.release()
+    assert Target.held == []
+    assert [event.stage for event in seen.of("stage.started")] == ["Resolve"]
+    assert [(event.stage, event.outcome) for event in seen.of("stage.finished")] == [("Resolve", "succeeded")]
+
+
+def test_a_bad_template_leaves_nothing(services: Services, seen: Seen) -> None:
+    Target.errors = {"out": ConflictError("taken")}
+    with pytest.raises(TemplateError) as caught:
+        run(services, beside=declared(), distribute=[shared(), vhd("out")])
+    assert problems(caught) == [("/resources/2/properties/distribute/1", "Conflict")]
+    assert Target.held == []
+    assert nothing_declared(services)
+    assert seen.of("stage.finished")[0].outcome == "failed"
+
+
+@pytest.mark.parametrize("error", [BuildTimeoutError("late"), RuntimeError("bug"), KeyboardInterrupt()])
+def test_whatever_ends_it_gives_reservations_back(services: Services, error: Any) -> None:
+    Target.errors = {"second": error}
+    with pytest.raises(type(error)):
+        run(services, beside=declared(), distribute=[vhd("first"), vhd("second"), vhd("third")])
+    assert Target.held == []
+    assert nothing_declared(services)
+
+
+def test_a_plan_that_fails_gives_reservations_back(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(module, "make_plan", fail)
+    with pytest.raises(RuntimeError):
+        run(services)
+    assert Target.held == []
+
+
+def test_what_was_there_before_stays(services: Services) -> None:
+    run(services, beside=declared())
+    Target.errors = {"out": ConflictError("taken")}
+    with pytest.raises(TemplateError):
+        run(services, beside=declared())
+    assert [item.id for item in services.registry.list_definitions()] == [DEFINITION]
+
+
+def test_a_declaration_that_conflicts_is_said_at_its_place_beside_the_others(services: Services) -> None:
+    run(services, beside=declared(publisher="me"))
+    with pytest.raises(TemplateError) as caught:
+        run(
+            services,
+            beside=declared(publisher="you"),
+            customize=[{"type": "Shell", "scriptUri": "missing.sh"}],
+            vmProfile={"osDiskSizeGB": 1},
+        )
+    assert problems(caught) == [
+        ("/resources/2/properties/vmProfile/osDiskSizeGB", "Preflight"),
+        ("/resources/2/properties/customize/0/scriptUri", "DownloadFailed"),
+        ("/resources/1", "Conflict"),
+    ]
+    with pytest.raises(TemplateError) as caught:
+        run(services, beside=declared(location="elsewhere"))
+    assert problems(caught) == [("/resources/0", "Conflict")]
+
+
+def test_targets_are_looked_at_without_a_source(services: Services) -> None:
+    Source.error = NotFoundError("no such image")
+    with pytest.raises(TemplateError) as caught:
+        run(services, distribute=[vhd("out"), shared()])
+    assert problems(caught) == [
+        ("/resources/0/properties/source", "NotFound"),
+        ("/resources/0/properties/distribute/1", "NotFound"),
+    ]
+    assert Target.held == []
+
+
+def test_a_problem_of_the_machine_alone_is_that(services: Services) -> None:
+    Target.errors = {"a": EnvironmentProblem("no room"), "b": EnvironmentProblem("read-only")}
+    with pytest.raises(EnvironmentProblem, match="no room") as caught:
+        run(services, distribute=[vhd("a"), vhd("b")])
+    assert caught.value.details == ("read-only",)
+    Target.errors["b"] = PreflightError("bad")
+    with pytest.raises(TemplateError) as both:
+        run(services, distribute=[vhd("a"), vhd("b")])
+    assert [code for _, code in problems(both)] == ["Environment", "Preflight"]
+    assert Target.held == []
+
+
+def test_the_source_is_asked_for_its_tools(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(module, "check_source_tools", asked.append)
+    monkeypatch.setattr(module, "check_space", lambda _services, source=None: asked.append(source))
+    run(replace(services, run_id="r1"))
+    assert asked == [None, Source.resolved, Source.resolved]
