@@ -92,6 +92,7 @@ def _guarded(
             identity=resolved.source.identity,
             exact_version=resolved.source.exact_version,
         )
+        run.set_plan(resolved.plan, services.redactor)
         context = BuildContext(
             template=template,
             services=services,

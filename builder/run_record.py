@@ -84,7 +84,7 @@ class RunOutput(_Record):
 
 
 class RunRecord(_Record):
-    """One build, as AIB's `lastRunStatus` and more. Times are UTC."""
+    """One build, as AIB's `lastRunStatus` and more. Times are UTC; `plan`: the steps of builder/plan.py."""
 
     format_version: int = FORMAT_VERSION
     run_id: str
@@ -96,6 +96,7 @@ class RunRecord(_Record):
     template: TemplateRef = Field(default_factory=TemplateRef)
     workspace: str = ""
     source: SourceRef = Field(default_factory=SourceRef)
+    plan: list[dict[str, Any]] = Field(default_factory=list)
     stages: list[StageRecord] = Field(default_factory=list)
     run_outputs: list[RunOutput] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)

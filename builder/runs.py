@@ -11,11 +11,13 @@ import os
 import secrets
 import signal
 import threading
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from builder.errors import ConflictError, NotFoundError, UsageError
 from builder.owner import Owner
@@ -25,6 +27,8 @@ from builder.workspace import write_json
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
+    from builder.plan import Plan
+    from builder.redact import Redactor
     from builder.settings import Home
     from templates import Document
     from templates.model import ImageTemplate
@@ -133,6 +137,17 @@ class RunDirectory:
         """Note what the source was resolved to (AIB's `exactVersion`)."""
         source = self.record.source
         source.description, source.identity, source.exact_version = description, identity, exact_version
+        self.save()
+
+    def set_plan(self, plan: Plan, redactor: Redactor) -> None:
+        """Note what is to be done, without secrets (a step's name may be made of a parameter)."""
+        self.record.plan = [
+            {
+                to_camel(key): redactor.scrub(value) if isinstance(value, str) else value
+                for key, value in asdict(step).items()
+            }
+            for step in plan.steps
+        ]
         self.save()
 
     def read(self) -> RunRecord:

@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.plan import StepInputs, layer_id, make_plan
+from builder.redact import MASK, Redactor
+from builder.runs import RunDirectory
+from builder.settings import Home
 from builder.sources.base import ResolvedSource
 from templates.model import ImageTemplate
 
@@ -75,3 +78,15 @@ def test_layer_ids_do_not_run_parts_together(parent: str, kind: str, more: str) 
     if more:
         assert layer_id(parent + more, kind, 1, {}) != layer_id(parent, more + kind, 1, {})
     assert layer_id(parent, kind, 1, {"a": more}) != layer_id(parent, kind, 2, {"a": more})
+
+
+def test_the_plan_is_in_the_record_without_secrets(home: Home) -> None:
+    plan = make_plan(template(), SOURCE, facts("x", "y"), ["hunter2-canary.vhd"])
+    redactor = Redactor()
+    redactor.add("hunter2-canary")
+    run = RunDirectory.create(home)
+    run.set_plan(plan, redactor)
+    written = run.read().plan
+    assert [step["stage"] for step in written] == [step.stage for step in plan.steps]
+    assert written[1]["layerId"] == plan.steps[1].layer_id
+    assert written[-1]["reason"] == f"{MASK}.vhd"
