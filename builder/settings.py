@@ -76,8 +76,10 @@ class Home:
     def unusable(self, error: OSError) -> EnvironmentProblem:
         """What to say when the operating system refuses something in here."""
         place = error.filename or self.root
+        no_folder = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file is in its place" if no_folder else error.strerror or str(error)
         return EnvironmentProblem(
-            f"Goldsmith's home {self.root} cannot be used: {error.strerror or error}.",
+            f"Goldsmith's home {self.root} cannot be used: {reason}.",
             details=() if str(place) == str(self.root) else (str(place),),
             hint="Set GOLDSMITH_HOME to a folder you can write.",
         )

@@ -28,6 +28,7 @@ def gc(
     from builder.settings import Home, load_settings
 
     home = Home()
+    home.check()
     registry = None
     if home.registry.exists():
         from builder.registry.store import Registry

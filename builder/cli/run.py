@@ -16,7 +16,6 @@ from builder.settings import Home, Settings, load_settings
 if TYPE_CHECKING:
     from builder.engine import BuildOptions, BuildResult
     from builder.redact import Redactor
-    from builder.runs import RunDirectory
     from templates import Document
     from templates.model import ImageTemplate
 
@@ -119,7 +118,7 @@ def _build_one(
     from builder.deadline import Deadline
     from builder.engine import build
     from builder.events import EventBus
-    from builder.runs import RecordSink
+    from builder.runs import RecordSink, RunDirectory
     from builder.services import Services
     from builder.ui.choose import open_sinks
     from builder.ui.report import write_report
@@ -129,8 +128,11 @@ def _build_one(
     with ExitStack() as stack:
         # Before there is a run: a file that cannot be written is no failed build.
         sinks = stack.enter_context(open_sinks(events=faces.events, plain=faces.plain, quiet=faces.quiet))
-        run = _new_run(home, job)
-        record = stack.enter_context(RecordSink(run))
+        try:
+            run = RunDirectory.create(home, template=template, document=document)
+            record = stack.enter_context(RecordSink(run))
+        except OSError as error:
+            raise home.unusable(error) from error
         bus.add_sink(record)
         for sink in sinks:
             bus.add_sink(sink)
@@ -152,15 +154,6 @@ def _build_one(
     with suppress(OSError):  # a full disk does not undo a build
         write_report(run.path)
     return result
-
-
-def _new_run(home: Home, job: Job) -> RunDirectory:
-    from builder.runs import RunDirectory
-
-    try:
-        return RunDirectory.create(home, template=job.template, document=job.document)
-    except OSError as error:
-        raise home.unusable(error) from error
 
 
 def hide_parameters(document: Document, redactor: Redactor) -> None:

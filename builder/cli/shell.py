@@ -32,6 +32,7 @@ def shell(
     from builder.ui.choose import open_sinks
 
     home = Home()
+    home.check()
     redactor = Redactor()
     bus = EventBus(redactor)
     settings = load_settings(home)

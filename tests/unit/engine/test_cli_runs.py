@@ -84,9 +84,11 @@ def test_cancel_as_json(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_home_that_is_no_folder_is_not_an_empty_one(home: Home) -> None:
     home.root.write_text("")
     for words in (["list"], ["show"], ["logs"]):
-        with pytest.raises(EnvironmentProblem, match="cannot be used: Not a directory") as caught:
+        with pytest.raises(EnvironmentProblem, match="cannot be used: a file is in its place") as caught:
             invoke(*words)
         assert "GOLDSMITH_HOME" in (caught.value.hint or "")
+    with pytest.raises(EnvironmentProblem):
+        runner.invoke(gc_cli.app, [], catch_exceptions=False)
 
 
 def test_report(home: Home) -> None:
