@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -30,6 +31,8 @@ Outcome = Literal["killed", "deleted", "gone", "left"]
 _ORDER: dict[str, int] = {kind: rank for rank, kind in enumerate(get_args(Kind))}
 # A token shorter than this could match an innocent argument ("1", "disk").
 _MIN_TOKEN = 16
+# Names that `disk.extents.clone` gives to what it has not finished.
+PART_NAME = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _KILL_WAIT_SECONDS = 5.0
 # /proc/uptime has 10 ms, a process start is rounded down: allow a second of both.
 _TICK_SLACK = 100
@@ -38,8 +41,9 @@ _TICK_SLACK = 100
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One resource. `facts` say where it is: `path` (file, directory), `url` (blob), `port`,
-    `program` (process). `process` is known once `created` was written. `boot_id` and `ticks`
-    (clock ticks since that boot) tell when the intent was written.
+    `program` (process). Nothing makes ports and blobs yet: they are for remote targets. A file with
+    `part` true is an unfinished copy and may lie anywhere. `process` is known once `created` was
+    written. `boot_id` and `ticks` (clock ticks since that boot) tell when the intent was written.
     """
 
     kind: Kind
@@ -196,13 +200,21 @@ def _reap_one(
 def _reap_path(entry: Entry, path: Path, roots: Sequence[Path], end: float) -> Reaped:
     if not os.path.lexists(path):
         return Reaped(entry, "gone")
-    if not inside(path, roots):
+    if not inside(path, roots) and not _is_part(entry, path):
         return Reaped(entry, "left", f"{path} lies outside of Goldsmith's directories")
     if path.is_dir() and not path.is_symlink():
         remove_tree(path, end)
     else:
         path.unlink(missing_ok=True)
     return Reaped(entry, "deleted")
+
+
+def _is_part(entry: Entry, path: Path) -> bool:
+    """Whether an entry is an unfinished copy at a place of the user's: said so by the distributor
+    that drew its name, which nothing of the user's has by chance (disk/extents.py).
+    """
+    named = entry.kind == "file" and entry.facts.get("part") is True and PART_NAME.fullmatch(path.name)
+    return bool(named) and path.is_file() and not path.is_symlink()
 
 
 def _reap_process(entry: Entry) -> Reaped:

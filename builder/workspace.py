@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from builder.cancellation import shielded
 from builder.errors import ConflictError
 from builder.events import EventBus, Wait
 from builder.journal import Entry, Journal, Reaped, reap
@@ -54,6 +55,7 @@ class Workspace:
         self._wait = wait
         self._supplied = bool(supplied)
         self._keep_directory = False
+        self._created = False
         self._lock = FileLock(self.places.lock)
         self.tags = {
             **template.properties.managed_resource_tags,
@@ -64,27 +66,29 @@ class Workspace:
         }
 
     def __enter__(self) -> Workspace:
-        self._acquire()
         try:
+            self._acquire()
             self._clean_up_after_the_dead()
             self._create()
         except BaseException:
-            self._lock.release()
+            with shielded():
+                self._undo()
             raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            self._leave()
-        except Exception as problem:  # whatever it is, the build's own error matters more
-            self._complain([f"{type(problem).__name__}: {problem}"])
-        except BaseException:
-            self._complain(["cleaning up was interrupted"])
-            if error is None:
-                raise
-        finally:
-            with contextlib.suppress(OSError):
-                self._lock.release()
+        with shielded():
+            try:
+                self._leave()
+            except Exception as problem:  # whatever it is, the build's own error matters more
+                self._complain([f"{type(problem).__name__}: {problem}"])
+            except BaseException:
+                self._complain(["cleaning up was interrupted"])
+                if error is None:
+                    raise
+            finally:
+                with contextlib.suppress(OSError):
+                    self._lock.release()
 
     def file(self, name: str) -> Path:
         """The path of a file in here. Raises ValueError when `name` would leave the workspace."""
@@ -112,7 +116,8 @@ class Workspace:
             moved[source] = target
         for entry in self.journal.open_entries():
             path = Path(str(entry.facts.get("path", "")))
-            if path in moved or any(parent in moved for parent in path.parents):
+            was_moved = path in moved or any(parent in moved for parent in path.parents)
+            if was_moved and not os.path.lexists(path):
                 self.journal.gone(entry.token)
         record = {
             "runId": self.run_id,
@@ -168,7 +173,8 @@ class Workspace:
             self._refuse_foreign()
             self._keep_directory = self._supplied
         self.places.journal.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.journal.intent("directory", self._token, path=str(self.path))
+        self._created = True
+        self.journal.intent("directory", self._token, path=str(self.path), keep=self._keep_directory)
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.chmod(0o700)  # an existing directory, or a loose umask
         write_json(
@@ -193,6 +199,14 @@ class Workspace:
                 if self._supplied
                 else "Move it away.",
             )
+
+    def _undo(self) -> None:
+        """Entering failed: what was made of the workspace goes while the lock is ours."""
+        with contextlib.suppress(Exception):
+            if self._created:
+                clear(self.places, budget=self._services.settings.cleanup_timeout)
+        with contextlib.suppress(OSError):
+            self._lock.release()
 
     def _leave(self) -> None:
         budget = self._services.settings.cleanup_timeout
@@ -238,12 +252,14 @@ def clear(places: Places, *, budget: float) -> list[Reaped]:
     journal = Journal(places.journal)
     # Another spelling of the name may have been used: the journal knows the directory.
     directories = {places.directory} if read_record(places.directory) is not None else set()
-    entries = []
+    entries, keep = [], set()
     for entry in journal.open_entries():
         if entry.token.startswith("workspace:"):
             directories.add(Path(str(entry.facts["path"])))
+            if entry.facts.get("keep"):  # the record may not have been written yet
+                keep.add(Path(str(entry.facts["path"])))
         entries.append(entry)
-    keep = {path for path in directories if (read_record(path) or {}).get("keepDirectory")}
+    keep |= {path for path in directories if (read_record(path) or {}).get("keepDirectory")}
     contents = [Entry("directory", f"content:{path}", {"path": str(path)}) for path in directories]
     known = {str(entry.facts.get("path")) for entry in entries}
     entries += [entry for entry in contents if str(entry.facts["path"]) not in known]
@@ -251,7 +267,7 @@ def clear(places: Places, *, budget: float) -> list[Reaped]:
     for done in reap(entries, roots=places.roots(), budget=max(0.0, end - time.monotonic())):
         if done.outcome == "left":
             left.append(done)
-        elif places.journal.exists():
+        elif places.journal.exists() and done.entry not in contents:
             journal.gone(done.entry.token)
     for path in keep:  # the user's own staging group stays, empty (AIB)
         if not any(str(done.entry.facts.get("path")) == str(path) for done in left):

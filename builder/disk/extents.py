@@ -13,11 +13,13 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
 BLOCK = 64 * 1024
 _ZERO = bytes(BLOCK)
 _FICLONE = 0x40049409
+_DESCRIPTORS = "/proc/self/fd"
 _COPY_CHUNK = 64 * 1024**2
 _NO_FAST_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
 
@@ -79,21 +81,34 @@ def hard_link(source: Path, destination: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def clone(source: Path, destination: Path, *, verify: Callable[[Path], object] | None = None) -> None:
+def clone(
+    source: Path,
+    destination: Path,
+    *,
+    verify: Callable[[Path], object] | None = None,
+    announce: Callable[[Path], None] | None = None,
+) -> None:
     """An independent copy of `source`, replacing `destination` in one step, holes kept.
 
     A reflink where the file system can, else a copy of the data extents. On disk when it returns.
-    `verify` sees the copy under its temporary name; when it raises, `destination` stays as it was.
+    `verify` sees the copy under a temporary name; when it raises, `destination` stays as it was.
+    The copy has no name until it is whole, so a SIGKILL leaves nothing; where the file system has no
+    such files (NFS), `announce` is told the name of the unfinished copy before it exists.
     """
     part = _part(destination)
     try:
-        with source.open("rb", buffering=0) as src, part.open("xb", buffering=0) as dst:
+        nameless = _nameless(destination.parent)
+        if nameless is None and announce is not None:
+            announce(part)
+        with source.open("rb", buffering=0) as src, nameless or part.open("xb", buffering=0) as dst:
             if not _reflink(src.fileno(), dst.fileno()):
                 _copy_extents(src.fileno(), dst.fileno())
             os.fsync(dst.fileno())
-        if verify is not None:
-            verify(part)
-        part.replace(destination)
+            if verify is not None:
+                verify(Path(_DESCRIPTORS, str(dst.fileno())) if nameless else part)
+            if nameless is not None:
+                _name(dst.fileno(), part)
+            part.replace(destination)
         sync_directory(destination.parent)
     finally:
         part.unlink(missing_ok=True)
@@ -129,6 +144,29 @@ def sync_directory(path: Path) -> None:
 
 def _part(destination: Path) -> Path:
     return destination.with_name(f".{destination.name[:200]}.{secrets.token_hex(4)}.part")
+
+
+def _nameless(folder: Path) -> FileIO | None:
+    """A new file in `folder` that has no name and goes with its descriptor; None where there are none."""
+    if not Path(_DESCRIPTORS).is_dir():
+        return None
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS}:
+            return None
+        raise
+    return FileIO(descriptor, "r+b")
+
+
+def _name(descriptor: int, path: Path) -> None:
+    """Give a nameless file its first name (open(2), O_TMPFILE)."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Only with a folder's descriptor does Python use linkat(2), which follows the symbolic link.
+        os.link(f"{_DESCRIPTORS}/{descriptor}", path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _reflink(source: int, destination: int) -> bool:

@@ -48,7 +48,7 @@ def require_space(folder: Path, needed: int) -> None:
         raise EnvironmentProblem(
             f"Not enough space in {folder}: {free / GIB:.1f} GiB are free, "
             f"{needed / GIB:.1f} GiB are needed.",
-            hint="Free some space ('build gc' and 'build cache prune' help), or choose another place.",
+            hint="Free some space ('build gc' helps), or choose another place.",
         )
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from builder.disk.extents import allocated_size, clone
-from builder.disk.vhd import check_fixed_vhd
+from builder.disk.vhd import VhdError, check_fixed_vhd, read_footer
 from builder.distributors.base import Artifact
 from builder.distributors.files import GIB, existing_parent, explained, require_space, space_for
 from builder.errors import EnvironmentProblem, PreflightError
+from builder.journal import Journal
+from builder.workspace import Places
 
 if TYPE_CHECKING:
-    from builder.distributors.base import ExpectedImage, FinishedImage
+    from builder.distributors.base import Distributor, ExpectedImage, FinishedImage
     from builder.services import Services
     from templates.model.distribute import VhdDistributor as VhdModel
 
@@ -49,8 +53,7 @@ class VhdDistributor:
     def preflight(self, expected: ExpectedImage) -> str:
         """Check that the place can be written. Raises PreflightError, EnvironmentProblem."""
         place = self.place
-        if place.exists() and not place.is_file():
-            raise PreflightError(f"{place} is there and is not a file.", hint="Choose another 'uri'.")
+        _check_replaceable(place)
         folder = place.parent
         if self._model.uri.strip() and not folder.is_dir():
             raise PreflightError(
@@ -69,10 +72,13 @@ class VhdDistributor:
     def distribute(self, image: FinishedImage) -> Artifact:
         """Copy, check the copy, and only then put it in place of what was there."""
         place = self.place
+        _check_replaceable(place)  # once more: a build takes its time
+        check_fixed_vhd(image.vhd)
         space_for(image.vhd, place.parent)
         with explained(place):
             place.parent.mkdir(parents=True, exist_ok=True)
-            clone(image.vhd, place, verify=check_fixed_vhd)
+            with self._journaled(image) as announce:
+                clone(image.vhd, place, verify=check_fixed_vhd, announce=announce)
         return Artifact(
             run_output=self._model.run_output_name,
             type="VHD",
@@ -84,6 +90,59 @@ class VhdDistributor:
 
     def release(self) -> None:
         """Nothing is reserved."""
+
+    @property
+    def run_output_name(self) -> str:
+        """What the template calls this target."""
+        return self._model.run_output_name
+
+    @contextmanager
+    def _journaled(self, image: FinishedImage) -> Iterator[Callable[[Path], None]]:
+        """Notes an unfinished copy in the journal of the workspace the image lies in, until it is gone."""
+        journal = Journal(Places(self._services.home, image.vhd.parent.name).journal)
+        parts: list[Path] = []
+
+        def announce(part: Path) -> None:
+            if journal.path.exists():
+                journal.intent("file", f"part:{part}", path=str(part), part=True)
+                parts.append(part)
+
+        try:
+            yield announce
+        finally:
+            for part in parts:
+                if not part.exists():
+                    journal.gone(f"part:{part}")
+
+
+def check_distinct(distributors: Sequence[Distributor]) -> None:
+    """Raises PreflightError when two VHDs of a template would be written to one place."""
+    seen: dict[str, str] = {}
+    for distributor in distributors:
+        if isinstance(distributor, VhdDistributor):
+            place = os.path.realpath(distributor.place)
+            name = distributor.run_output_name
+            if place in seen:
+                raise PreflightError(
+                    f"The VHDs '{seen[place]}' and '{name}' have the same place: {place}",
+                    hint="Give one of them another 'uri' or runOutputName.",
+                )
+            seen[place] = name
+
+
+def _check_replaceable(place: Path) -> None:
+    """Raises PreflightError for anything but a VHD of an earlier build."""
+    if not os.path.lexists(place):
+        return
+    if not place.is_file():
+        raise PreflightError(f"{place} is there and is not a file.", hint="Choose another 'uri'.")
+    try:
+        read_footer(place)
+    except VhdError as error:
+        raise PreflightError(
+            f"{place} is there and is not a VHD; it is not replaced.",
+            hint="Move it away, or choose another place with --output-dir or 'uri'.",
+        ) from error
 
 
 def _local_path(uri: str) -> Path:

@@ -26,7 +26,7 @@ def check_there(path: Path, what: str) -> None:
     if not path.is_file():
         raise NotFoundError(
             f"The file of {what} is gone: {path}",
-            hint="'build images verify' lists such images; delete it and build it again.",
+            hint="Put the file back, or delete the entry and build it again.",
         )
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from disk.vhd_file import MIB
+from disk.vhd_file import MIB, write_vhd
 
 import builder.distributors.vhd as module
+from builder.disk import extents
 from builder.disk.vhd import VhdError, check_fixed_vhd
-from builder.distributors.vhd import VhdDistributor
+from builder.distributors.vhd import VhdDistributor, check_distinct
 from builder.errors import EnvironmentProblem, PreflightError
+from builder.journal import Journal
 from builder.services import Services
+from builder.workspace import Places, clear
 from distributors.conftest import LINUX, Finished
 from templates.model.distribute import VhdDistributor as Model
 
@@ -100,6 +103,83 @@ def test_a_folder_one_may_not_write_to(services: Services, monkeypatch: pytest.M
         target(services).preflight(LINUX)
 
 
+@pytest.mark.parametrize("content", [b"", b"notes", b"x" * 4096])
+def test_a_file_that_is_no_vhd_is_never_replaced(
+    services: Services, finished: Finished, content: bytes
+) -> None:
+    services.output_dir.mkdir()
+    place = services.output_dir / "web-vhd.vhd"
+    place.write_bytes(content)
+    with pytest.raises(PreflightError, match="is not a VHD; it is not replaced") as caught:
+        target(services).preflight(LINUX)
+    assert "Move it away" in (caught.value.hint or "")
+    with pytest.raises(PreflightError, match="not replaced"):
+        target(services).distribute(finished())
+    assert place.read_bytes() == content
+
+
+def test_two_vhds_need_two_places(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(services.base_dir)
+    one, other = target(services, "disk.vhd", "a"), target(services, "disk2.vhd", "b")
+    check_distinct([one, other])
+    with pytest.raises(PreflightError, match="'a' and 'c' have the same place"):
+        check_distinct([one, other, target(services, f"{tmp_path}/alias/disk.vhd", "c")])
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_unfinished_copy_has_no_name(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    real = extents._copy_extents
+
+    def look(source: int, destination: int) -> None:
+        real(source, destination)
+        seen.append(listing(services.output_dir))
+
+    monkeypatch.setattr(extents, "_reflink", lambda *_: False)
+    monkeypatch.setattr(extents, "_copy_extents", look)
+    target(services).distribute(finished())
+    assert seen == [[]]
+    assert listing(services.output_dir) == ["web-vhd.vhd"]
+
+
+def test_where_it_needs_a_name_the_journal_has_it(
+    services: Services, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = finished()
+    places = Places(services.home, image.vhd.parent.name)
+    places.journal.parent.mkdir(parents=True)
+    journal = Journal(places.journal)
+    journal.intent("directory", "workspace:x", path=str(image.vhd.parent))
+    (services.output_dir / "mine.00000000.part").parent.mkdir()
+    (services.output_dir / "mine.00000000.part").touch()
+    copies: list[bytes] = []
+
+    def killed(_source: int, _destination: int) -> None:
+        (part,) = services.output_dir.glob(".*.part")
+        copies.append(places.journal.read_bytes())
+        part.with_name("saved").hardlink_to(part)
+
+    monkeypatch.setattr(extents, "_nameless", lambda _: None)
+    monkeypatch.setattr(extents, "_reflink", lambda *_: False)
+    monkeypatch.setattr(extents, "_copy_extents", killed)
+    with pytest.raises(VhdError):
+        target(services).distribute(image)
+    assert [entry.token for entry in journal.open_entries()] == ["workspace:x"]
+    # What a SIGKILL leaves: the journal and the file as they were in the middle of the copy.
+    places.journal.write_bytes(copies[0])
+    (entry,) = [entry for entry in journal.open_entries() if entry.kind == "file"]
+    part = Path(entry.facts["path"])
+    (services.output_dir / "saved").rename(part)
+    assert clear(places, budget=10) == []
+    assert listing(services.output_dir) == ["mine.00000000.part"]
+    assert not places.journal.exists()
+
+
 class Usage(NamedTuple):
     total: int
     used: int
@@ -120,15 +200,15 @@ def test_no_space_is_said_before_and_after_the_build(
 
 def test_what_was_there_is_replaced_as_a_whole_or_not_at_all(services: Services, finished: Finished) -> None:
     services.output_dir.mkdir()
-    place = services.output_dir / "web-vhd.vhd"
-    place.write_bytes(b"old")
+    place = write_vhd(services.output_dir / "web-vhd.vhd", MIB, b"old")
+    old = place.read_bytes()
     assert target(services).preflight(LINUX) == f"replaces {place}"
     broken = finished("broken")
     with broken.vhd.open("r+b") as file:
         file.truncate(MIB)
     with pytest.raises(VhdError):
         target(services).distribute(broken)
-    assert place.read_bytes() == b"old"
+    assert place.read_bytes() == old
     assert list(services.output_dir.iterdir()) == [place]
     target(services).distribute(finished())
     assert check_fixed_vhd(place).virtual_size == 2 * MIB

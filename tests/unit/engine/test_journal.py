@@ -184,3 +184,20 @@ def test_lines_are_json_without_surprises(journal: Journal) -> None:
     journal.intent("file", "a\nb", path="/x\n{}")
     (line,) = journal.path.read_text().splitlines()
     assert json.loads(line)["token"] == "a\nb"
+
+
+def test_only_an_unfinished_copy_goes_from_a_place_of_the_users(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    names = (".disk.vhd.0a1b2c3d.part", "disk.vhd", ".disk.vhd.part", "x.0a1b2c3d.part")
+    for name in names:
+        (other / name).write_text("x")
+    link = other / ".link.0a1b2c3d.part"
+    link.symlink_to(other / "disk.vhd")
+    paths = [*(other / name for name in names), link]
+    entries = [Entry("file", path.name, {"path": str(path), "part": True}) for path in paths]
+    entries.append(Entry("directory", "folder", {"path": str(other), "part": True}))
+    done = reap(entries, roots=[own])
+    assert [item.entry.token for item in done if item.outcome != "left"] == [names[0]]
+    assert sorted(path.name for path in other.iterdir()) == sorted([*names[1:], link.name])

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace as copy_with
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from builder.cancellation import Interrupted, cancel_on_signals
 from builder.deadline import Deadline
 from builder.errors import ConflictError
 from builder.journal import Journal
 from builder.services import Services
 from builder.settings import Settings
-from builder.workspace import Places, Workspace, read_record
+from builder.workspace import Places, Workspace, clear, read_record, write_json
 from builder.workspace_name import MAX_LENGTH, clean_name, workspace_name
 from engine.conftest import SUBSCRIPTION, Seen, managed_image
 from templates.model import ImageTemplate
@@ -25,6 +28,16 @@ def leftovers(services: Services) -> list[str]:
     return sorted(
         str(p.relative_to(services.home.staging)) for p in services.home.staging.rglob("*") if p.is_file()
     )
+
+
+def interrupted_in(real: Callable[..., Any]) -> Callable[..., Any]:
+    """`real` with a signal that arrives while it is called."""
+
+    def call(*args: Any, **named: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*args, **named)
+
+    return call
 
 
 class TestName:
@@ -127,6 +140,38 @@ class TestLife:
             raise RuntimeError("the build")
         with pytest.raises(KeyboardInterrupt), Workspace(template("other"), services, run_id="r"):
             pass
+
+    def test_a_signal_in_the_cleanup_does_not_stop_it(
+        self, template: Make, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("builder.workspace.clear", interrupted_in(clear))
+        with cancel_on_signals(), Workspace(template(), services, run_id="r") as workspace:
+            workspace.file("f").write_text("x")
+        assert leftovers(services) == []
+
+    def test_a_signal_while_it_is_made_leaves_nothing(
+        self, template: Make, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("builder.workspace.write_json", interrupted_in(write_json))
+        with pytest.raises(Interrupted), cancel_on_signals():
+            Workspace(template(), services, run_id="r").__enter__()
+        assert leftovers(services) == []
+        assert not (services.home.staging / "IT_goldsmith_web").exists()
+
+    def test_a_disk_that_is_full_at_the_start_leaves_nothing(
+        self, template: Make, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("builder.workspace.write_json", full)
+        own = services.home.staging / "my-staging"
+        own.mkdir(parents=True)
+        for t in (template(), template(stagingResourceGroup=f"{SUBSCRIPTION}/resourceGroups/my-staging")):
+            with pytest.raises(OSError, match="No space"):
+                Workspace(t, services, run_id="r").__enter__()
+        assert leftovers(services) == []
+        assert own.is_dir(), "the user's own staging group stays"
 
     def test_cleanup_has_its_own_time(self, template: Make, services: Services) -> None:
         late = copy_with(services, deadline=Deadline(-1))
