@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from builder import process
+from builder.disk.extents import link_or_copy
 from builder.vm.kept import KeptMachine
 from templates.errors import GoldsmithError
 
@@ -20,14 +21,24 @@ SYNC_SECONDS = 30
 
 
 def keep(context: BuildContext, session: Session) -> Path:
-    """End the machine and move its disk, seed and keys to `runs/<id>/kept`. Returns that directory."""
+    """End the machine and move its disk, seed and keys to `runs/<id>/kept`. Returns that directory.
+
+    What lies below its disk in the workspace (the finished VHD, under a validation) is linked, not
+    moved: it may yet be distributed.
+    """
     with contextlib.suppress(GoldsmithError):
         session.guest.run(["sync"], timeout=SYNC_SECONDS)
     session.guest.disconnect()
     session.machine.quit()
     target = context.run.kept
-    moved = context.workspace.keep_to(target)
-    KeptMachine.of(session.machine.spec, session.access, moved).save(target)
+    spec = session.machine.spec
+    workspace = context.workspace
+    moved = workspace.keep_to(target, {spec.disk.top.path.name, spec.directory.name})
+    for layer in spec.disk.layers:
+        if layer.path.parent == workspace.path and layer.path not in moved:
+            moved[layer.path] = target / layer.path.name
+            link_or_copy(layer.path, moved[layer.path])
+    KeptMachine.of(spec, session.access, moved).save(target)
     return target
 
 

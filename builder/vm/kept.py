@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.disk.extents import link_or_copy
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.errors import NotFoundError
 from builder.lock import FileLock
@@ -39,6 +40,7 @@ class KeptMachine:
     disk: BlockGraph
     seed: Path
     access: BuildAccess
+    uefi_vars: Path | None = None
 
     @classmethod
     def of(cls, spec: MachineSpec, access: BuildAccess, moved: dict[Path, Path]) -> KeptMachine:
@@ -54,6 +56,7 @@ class KeptMachine:
             BlockGraph(layers),
             seed,
             access,
+            _new(spec.vars_file, moved) if spec.generation == "V2" else None,
         )
 
     def save(self, directory: Path) -> None:
@@ -67,6 +70,7 @@ class KeptMachine:
             "osType": self.os_type,
             "network": self.network,
             "seed": str(self.seed),
+            "uefiVars": str(self.uefi_vars) if self.uefi_vars else None,
             "disk": [{"path": str(x.path), "format": x.format, "size": x.size} for x in self.disk.layers],
         }
         (directory / MACHINE_FILE).write_text(json.dumps(facts, indent=2) + "\n")
@@ -86,6 +90,7 @@ class KeptMachine:
                 BlockGraph(layers),
                 Path(facts["seed"]),
                 BuildAccess.load(directory / ACCESS_FILE),
+                Path(facts["uefiVars"]) if facts.get("uefiVars") else None,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NotFoundError(
@@ -94,8 +99,10 @@ class KeptMachine:
             ) from error
 
     def spec(self, directory: Path, accelerator: Accelerator) -> MachineSpec:
-        """The machine again, with its private files in `directory`."""
-        return MachineSpec(
+        """The machine again, with its private files in `directory`. Its UEFI variables are a link of
+        the kept ones: the boot entries belong to the disk. Raises OSError.
+        """
+        spec = MachineSpec(
             cpus=self.cpus,
             memory_mib=self.memory_mib,
             generation=self.generation,
@@ -108,6 +115,9 @@ class KeptMachine:
             os_type=self.os_type,
             name="goldsmith-shell",
         )
+        if self.uefi_vars is not None and self.uefi_vars.exists():
+            link_or_copy(self.uefi_vars, spec.vars_file)
+        return spec
 
 
 def _new(path: Path, moved: dict[Path, Path]) -> Path:
