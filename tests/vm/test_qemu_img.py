@@ -10,7 +10,8 @@ import pytest
 
 from builder.disk import extents, qemu_img
 from builder.disk.graph import BlockGraph, DiskLayer
-from builder.disk.vhd import check_fixed_vhd
+from builder.disk.vhd import VhdError, check_fixed_vhd
+from builder.errors import BuildError
 from builder.process import ProcessError, run
 
 MIB = 1024**2
@@ -70,6 +71,24 @@ def test_a_chain_flattens_to_a_sparse_fixed_vhd(tmp_path: Path, noise: bytes) ->
     assert qemu_img.check(overlay, "qcow2").clean
 
 
+def test_a_second_opinion_on_a_vhd(tmp_path: Path, noise: bytes) -> None:
+    source = raw(tmp_path / "a.raw", 8 * MIB, (MIB, noise))
+    vhd = tmp_path / "a.vhd"
+    qemu_img.flatten_to_vhd(BlockGraph((DiskLayer(source, "raw"),)), vhd, size=8 * MIB, timeout=60)
+    qemu_img.verify_with_qemu_img(vhd)
+    with pytest.raises(VhdError, match="is not a VHD"):
+        qemu_img.verify_with_qemu_img(source)
+    rounded = tmp_path / "rounded.vhd"
+    run(["qemu-img", "create", "-q", "-f", "vpc", "-o", "subformat=dynamic", rounded, "8M"], timeout=60)
+    footer = bytearray(rounded.read_bytes()[-512:])
+    footer[48:56] = (9 * MIB).to_bytes(8, "big")
+    with rounded.open("r+b") as file:
+        file.seek(-512, 2)
+        file.write(footer)
+    with pytest.raises(BuildError):
+        qemu_img.verify_with_qemu_img(rounded)
+
+
 def test_a_lone_overlay_flattens_whatever_its_header_says(tmp_path: Path) -> None:
     secret = raw(tmp_path / "secret.raw", MIB, (0, b"not for the guest"))
     overlay = tmp_path / "o.qcow2"
@@ -114,7 +133,7 @@ def test_foreign_formats_are_imported(tmp_path: Path, noise: bytes, kind: str) -
     qemu_img.convert(foreign, kind, back, "qcow2", timeout=60)
     assert qemu_img.info(back, "qcow2").virtual_size == 16 * MIB
     flat = tmp_path / "flat.raw"
-    qemu_img.convert_graph(BlockGraph((DiskLayer(back, "qcow2"),)), flat, "raw", timeout=60)
+    qemu_img.convert(back, "qcow2", flat, "raw", timeout=60)
     assert flat.read_bytes() == source.read_bytes()
 
 
