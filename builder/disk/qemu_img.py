@@ -13,6 +13,8 @@ from typing import Any
 
 from builder import process
 from builder.disk.graph import BlockGraph
+from builder.disk.vhd import read_footer
+from builder.errors import BuildError
 
 MIB = 1024**2
 PACKAGE = "qemu-utils"
@@ -119,11 +121,6 @@ def convert(
     _run(argv, timeout)
 
 
-def convert_graph(graph: BlockGraph, destination: Path, destination_format: str, *, timeout: float) -> None:
-    """Copy the disk that `graph` describes into one file, holes kept."""
-    _run(convert_argv(graph.json_name(), destination, destination_format), timeout)
-
-
 def flatten_to_vhd(graph: BlockGraph, destination: Path, *, size: int, timeout: float) -> int:
     """Write the disk of `graph` as a sparse fixed VHD and return its virtual size in bytes.
 
@@ -154,6 +151,26 @@ def check(path: Path, image_format: str, *, timeout: float = 600) -> CheckResult
         leaks=int(data.get("leaks", 0)),
         errors=int(data.get("check-errors", 0)),
     )
+
+
+def verify_with_qemu_img(path: Path) -> None:
+    """A second opinion on a finished fixed VHD, by another program than the one that reads it for us.
+
+    Raises BuildError when qemu-img sees another format or size than the footer says, or damage;
+    VhdError when there is no footer, ProcessError when qemu-img cannot open it.
+    """
+    expected = read_footer(path).current_size
+    seen = info(path, "vpc")
+    if (seen.format, seen.virtual_size) != ("vpc", expected):
+        raise BuildError(
+            f"qemu-img reads {path} as {seen.format} of {seen.virtual_size} bytes; "
+            f"it should be vpc of {expected}."
+        )
+    result = check(path, "vpc")  # QEMU 7.2 cannot check a VHD; a later one may
+    if result.supported and not result.clean:
+        raise BuildError(
+            f"qemu-img found {path} damaged: {result.corruptions} corruptions, {result.errors} errors."
+        )
 
 
 def _run(argv: list[str], timeout: float, ok: tuple[int, ...] = (0,)) -> process.Completed:

@@ -3,8 +3,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from builder.disk import qemu_img
 from builder.disk.graph import BlockGraph, DiskLayer
-from builder.disk.qemu_img import VHD_OPTIONS, CheckResult, check_argv, convert_argv, create_argv, info_argv
+from builder.disk.qemu_img import (
+    VHD_OPTIONS,
+    CheckResult,
+    ImageInfo,
+    check_argv,
+    convert_argv,
+    create_argv,
+    info_argv,
+)
+from builder.errors import BuildError
+from disk.vhd_file import MIB, write_vhd
 
 DISK = Path("/d/-odd name.qcow2")
 
@@ -43,3 +56,31 @@ def test_leaks_are_harmless_and_corruptions_are_not() -> None:
     assert CheckResult(supported=True, leaks=3).clean
     assert not CheckResult(supported=True, corruptions=1).clean
     assert not CheckResult(supported=True, errors=1).clean
+
+
+@pytest.mark.parametrize(
+    ("seen", "checked", "problem"),
+    [
+        (ImageInfo("vpc", 2 * MIB, 0), CheckResult(supported=False), None),
+        (ImageInfo("vpc", 2 * MIB, 0), CheckResult(supported=True, leaks=1), None),
+        (ImageInfo("vpc", 3 * MIB, 0), CheckResult(supported=False), "vpc of 3145728 bytes"),
+        (ImageInfo("raw", 2 * MIB, 0), CheckResult(supported=False), "as raw of"),
+        (ImageInfo("vpc", 2 * MIB, 0), CheckResult(supported=True, corruptions=2), "2 corruptions"),
+        (ImageInfo("vpc", 2 * MIB, 0), CheckResult(supported=True, errors=1), "1 errors"),
+    ],
+)
+def test_a_second_opinion(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: ImageInfo,
+    checked: CheckResult,
+    problem: str | None,
+) -> None:
+    vhd = write_vhd(tmp_path / "a.vhd", 2 * MIB)
+    monkeypatch.setattr(qemu_img, "info", lambda *_: seen)
+    monkeypatch.setattr(qemu_img, "check", lambda *_: checked)
+    if problem is None:
+        qemu_img.verify_with_qemu_img(vhd)
+        return
+    with pytest.raises(BuildError, match=problem):
+        qemu_img.verify_with_qemu_img(vhd)
