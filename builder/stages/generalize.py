@@ -105,6 +105,7 @@ def _what_failed(report: deprovision.DeprovisionReport) -> str:
 
 def _finished(context: BuildContext, path: Path) -> FinishedImage:
     info = vhd.check_fixed_vhd(path)
+    qemu_img.verify_with_qemu_img(path)
     return FinishedImage(
         vhd=path,
         virtual_size=info.virtual_size,
