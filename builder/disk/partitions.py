@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +31,7 @@ class PartitionTableError(BuildError):
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One partition. `start` and `size` in bytes; `type_guid` is upper case for GPT and `0x83`-like
-    for MBR; `name` is GPT's, often empty.
+    for MBR; `name` is GPT's, often empty. `unique` is what Linux calls its PARTUUID.
     """
 
     number: int
@@ -39,6 +39,7 @@ class Partition:
     size: int
     type_guid: str
     name: str
+    unique: str = field(default="", compare=False)
 
 
 def partitions(path: Path) -> list[Partition]:
@@ -50,7 +51,8 @@ def partitions(path: Path) -> list[Partition]:
         entries = [_MBR_ENTRY.unpack_from(mbr, _MBR_TABLE + 16 * i) for i in range(4)]
         if any(entry[2] == _PROTECTIVE for entry in entries):
             return _gpt(file, path)
-        return _mbr(file, entries)
+        disk = int.from_bytes(mbr[440:444], "little")
+        return [replace(part, unique=f"{disk:08x}-{part.number:02x}") for part in _mbr(file, entries)]
 
 
 def _gpt(file: BinaryIO, path: Path) -> list[Partition]:
@@ -67,11 +69,13 @@ def _gpt(file: BinaryIO, path: Path) -> list[Partition]:
     table = _read(file, table_lba * SECTOR, count * entry_size)
     found = []
     for index in range(len(table) // entry_size):
-        kind, _, first, last, _, name = _GPT_ENTRY.unpack_from(table, index * entry_size)
+        kind, unique, first, last, _, name = _GPT_ENTRY.unpack_from(table, index * entry_size)
         if any(kind):
             guid = str(uuid.UUID(bytes_le=kind)).upper()
             label = name.decode("utf-16-le", "replace").partition("\0")[0]
-            found.append(Partition(index + 1, first * SECTOR, (last - first + 1) * SECTOR, guid, label))
+            size = (last - first + 1) * SECTOR
+            partuuid = str(uuid.UUID(bytes_le=unique))
+            found.append(Partition(index + 1, first * SECTOR, size, guid, label, partuuid))
     return found
 
 

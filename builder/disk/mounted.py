@@ -1,0 +1,215 @@
+"""The file systems of an image as its own /etc/fstab joins them, looked into offline."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from builder.disk.ext4 import Ext4Image
+from builder.disk.fat import FatImage
+from builder.disk.partitions import Partition, partitions
+from templates.errors import GoldsmithError
+
+ESP_TYPES = {"C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "0xef"}
+_ESP_PLACE = "/boot/efi"
+_MAX_LINKS = 40
+# Not on the disk, or nothing to find in them.
+_ELSEWHERE = {"swap", "tmpfs", "proc", "sysfs", "devpts", "nfs", "nfs4", "cifs", "iso9660", "9p", "overlay"}
+_FIRST_DISK = re.compile(r"/dev/(?:(?:s|v|xv|h)da|nvme0n1p|mmcblk0p)(\d+)")
+# Where a superblock has its magic, UUID and label (blkid's tables say the same). In bytes; 0: it has none.
+_SUPERBLOCKS = (
+    (0x438, b"\x53\xef", "ext4", 0x468, 0x478, 16),
+    (0, b"XFSB", "xfs", 32, 108, 12),
+    (0x10040, b"_BHRfS_M", "btrfs", 0x10020, 0x1012B, 256),
+    (0, b"LUKS\xba\xbe", "LUKS", 0, 0, 0),
+    (512, b"LABELONE", "LVM", 0, 0, 0),
+    (3, b"NTFS    ", "ntfs", 0, 0, 0),
+    (4086, b"SWAPSPACE2", "swap", 0, 0, 0),
+)
+_HEAD = 68 * 1024
+_BY = {"uuid": "UUID", "label": "LABEL", "partuuid": "PARTUUID", "partlabel": "PARTLABEL"}
+
+
+class FileView(Protocol):
+    """One file system, as Ext4Image and FatImage show it."""
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content; None when there is none."""
+
+    def listdir(self, path: str) -> list[str] | None:
+        """The names in a directory; None when there is none."""
+
+    def readlink(self, path: str) -> str | None:
+        """Where a symbolic link points; None when it is none."""
+
+
+_VIEWS: dict[str, Callable[[Path, int], FileView]] = {"ext4": Ext4Image, "vfat": FatImage}
+
+
+class MountedImage:
+    """Several file systems as one tree: `mounts` maps mount points, "/" among them, to views.
+
+    Symbolic links are followed across them.
+    """
+
+    def __init__(self, mounts: Mapping[str, FileView], *, links_cross: bool = True) -> None:
+        self._mounts = dict(mounts)
+        # Following every link by ourselves costs a process each; without need the root's view does it.
+        self._links_cross = links_cross and len(self._mounts) > 1
+        self._links: dict[str, str | None] = {}
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file; None when there is none."""
+        view, inner = self._at(self._real(path))
+        return view.read(inner)
+
+    def listdir(self, path: str) -> list[str] | None:
+        """The names in a directory, sorted; None when there is none."""
+        view, inner = self._at(self._real(path))
+        return view.listdir(inner)
+
+    def _at(self, path: str) -> tuple[FileView, str]:
+        for point in sorted(self._mounts, key=len, reverse=True):
+            if point == "/":
+                return self._mounts[point], path
+            if path == point or path.startswith(f"{point}/"):
+                return self._mounts[point], path[len(point) :] or "/"
+        raise ValueError("no root is mounted")
+
+    def _real(self, path: str) -> str:
+        if not self._links_cross:
+            return path
+        done, left, links = PurePosixPath("/"), list(PurePosixPath(path).parts[1:]), 0
+        while left:
+            part = left.pop(0)
+            if part == "..":
+                done = done.parent
+                continue
+            target = self._link(str(done / part))
+            if target is None:
+                done = done / part
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                return path
+            parts = PurePosixPath(target).parts
+            if target.startswith("/"):
+                done, parts = PurePosixPath("/"), parts[1:]
+            left = [*parts, *left]
+        return str(done)
+
+    def _link(self, path: str) -> str | None:
+        if path not in self._links:
+            view, inner = self._at(path)
+            self._links[path] = view.readlink(inner) if inner != "/" else None
+        return self._links[path]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """What a partition holds: `kind` as in fstab, its UUID and label as blkid writes them."""
+
+    partition: Partition
+    kind: str
+    uuid: str = ""
+    label: str = ""
+
+
+def join(path: Path, root: Partition, view: Ext4Image) -> tuple[MountedImage, tuple[str, ...]]:
+    """The whole tree of an image whose root is `view`, and what could not be looked into, in words."""
+    found = {part.number: identify(path, part) for part in partitions(path)}
+    mounts: dict[str, FileView] = {"/": view}
+    unproved: list[str] = []
+    seen = {root.number}
+    for device, point, kind, options in _fstab(view.read("/etc/fstab") or b""):
+        system = _match(device, list(found.values()))
+        if system is None:
+            if "mapper" in device or not {"nofail", "noauto"} & options:
+                unproved.append(f"{point} ({kind} on {device})")
+            continue
+        seen.add(system.partition.number)
+        _mount(path, system, point, mounts, unproved)
+    for system in found.values():
+        if system.partition.number in seen:
+            continue
+        if system.partition.type_guid in ESP_TYPES and _ESP_PLACE not in mounts:
+            _mount(path, system, _ESP_PLACE, mounts, unproved)
+        elif system.kind not in ("", "swap"):
+            unproved.append(f"partition {system.partition.number} ({system.kind}, not in fstab)")
+    crossing = any(not isinstance(item, FatImage) for point, item in mounts.items() if point != "/")
+    return MountedImage(mounts, links_cross=crossing), tuple(unproved)
+
+
+def _mount(
+    path: Path, system: FileSystem, point: str, mounts: dict[str, FileView], unproved: list[str]
+) -> None:
+    try:
+        if system.kind in _VIEWS:
+            mounts[point] = _VIEWS[system.kind](path, system.partition.start)
+            return
+        unproved.append(f"{point} ({system.kind or 'unknown file system'})")
+    except GoldsmithError as error:
+        unproved.append(f"{point} ({system.kind}: {error.message})")
+
+
+def _fstab(content: bytes) -> Iterator[tuple[str, str, str, set[str]]]:
+    """Device, mount point, type and options of what fstab(5) mounts from a disk, the root left out."""
+    for line in content.decode(errors="replace").splitlines():
+        fields = [] if line.lstrip().startswith("#") else line.split()
+        if len(fields) < 3:
+            continue
+        device, point, kind = (field.replace("\\040", " ") for field in fields[:3])
+        options = set(fields[3].split(",")) if len(fields) > 3 else set()
+        somewhere = point.startswith("/") and point != "/"
+        if not somewhere or kind in _ELSEWHERE or {"bind", "rbind"} & options:
+            continue
+        yield device, str(PurePosixPath(point)), kind, options
+
+
+def _match(device: str, systems: Sequence[FileSystem]) -> FileSystem | None:
+    """The partition that fstab's first field names; None when it is on no partition of this disk."""
+    numbered = _FIRST_DISK.fullmatch(device)
+    tag, _, value = device.partition("=")
+    if device.startswith("/dev/disk/by-"):
+        kind, _, value = device.removeprefix("/dev/disk/by-").partition("/")
+        tag = _BY.get(kind, "")
+    value = value.strip('"').casefold()
+    for system in systems:
+        part = system.partition
+        names = {
+            "UUID": system.uuid,
+            "LABEL": system.label,
+            "PARTUUID": part.unique,
+            "PARTLABEL": part.name,
+        }
+        if numbered and int(numbered[1]) == part.number:
+            return system
+        if value and names.get(tag, "").casefold() == value:
+            return system
+    return None
+
+
+def identify(path: Path, partition: Partition) -> FileSystem:
+    """What lies in a partition, by its superblock; kind "" when nothing is known there."""
+    with path.open("rb") as file:
+        file.seek(partition.start)
+        head = file.read(_HEAD)
+    head += bytes(_HEAD - len(head))
+    for magic_at, magic, kind, uuid_at, label_at, length in _SUPERBLOCKS:
+        if head[magic_at : magic_at + len(magic)] == magic:
+            identity = str(uuid.UUID(bytes=head[uuid_at : uuid_at + 16])) if uuid_at else ""
+            return FileSystem(partition, kind, identity, _text(head[label_at : label_at + length]))
+    for serial, kind_at in ((67, 82), (39, 54)):
+        if head[kind_at : kind_at + 3] == b"FAT" and head[510:512] == b"\x55\xaa":
+            number = int.from_bytes(head[serial : serial + 4], "little")
+            label = _text(head[serial + 4 : serial + 15]).rstrip()
+            return FileSystem(partition, "vfat", f"{number >> 16:04X}-{number & 0xFFFF:04X}", label)
+    return FileSystem(partition, "")
+
+
+def _text(raw: bytes) -> str:
+    return raw.partition(b"\0")[0].decode(errors="replace")
