@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from provisioners.guest import (
 )
 
 TAIL_LINES = 40
+ERROR_LINES = 10
+"""Lines of stderr that the tail keeps however much stdout follows them."""
 SHORT_SECONDS = 60.0
 """For commands that only look or tidy up."""
 START_SECONDS = 300.0
@@ -34,12 +37,23 @@ class StepRun:
         self.context = context
         self._end = time.monotonic() + context.timeout
         self._boot_id = ""
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._lines = itertools.count()
+        self._tail: deque[tuple[int, str]] = deque(maxlen=TAIL_LINES)
+        self._errors: deque[tuple[int, str]] = deque(maxlen=ERROR_LINES)
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines the step wrote, oldest first."""
-        return tuple(self._tail)
+        """The last lines the step wrote, oldest first; its last words on stderr are always among them.
+
+        SSH keeps no order between the two streams: what a script said last on stderr may arrive
+        before a hundred older lines of stdout.
+        """
+        kept = dict(self._errors)
+        for number, line in reversed(self._tail):
+            if len(kept) == TAIL_LINES:
+                break
+            kept[number] = line
+        return tuple(kept[number] for number in sorted(kept))
 
     def remaining(self, cap: float | None = None) -> float:
         """Seconds left of the step's time, at most `cap`. Raises StepTimeoutError when none are."""
@@ -115,7 +129,10 @@ class StepRun:
         )
 
     def _output(self, stream: Stream, line: str) -> None:
-        self._tail.append(line)
+        numbered = next(self._lines), line
+        self._tail.append(numbered)
+        if stream == "stderr":
+            self._errors.append(numbered)
         self.context.on_output(stream, line)
 
     def _link_lost(self) -> StepError:
