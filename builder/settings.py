@@ -10,9 +10,10 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from builder.errors import EnvironmentProblem, UsageError
 
@@ -34,6 +35,16 @@ class Settings(BaseModel):
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
     keep_for_days: float = Field(default=7, gt=0)
+
+    @field_validator("debian_mirror")
+    @classmethod
+    def _no_password_in_the_image(cls, value: str | None) -> str | None:
+        """The mirror's address ends in the image's own sources.list."""
+        if value is not None and "@" in urlsplit(value).netloc:
+            raise ValueError("a user name or password in it would stand in every image")
+        if value is not None and (not value or any(letter.isspace() for letter in value)):
+            raise ValueError("one address, without spaces")
+        return value
 
 
 class Home:
@@ -98,7 +109,7 @@ def load_settings(home: Home) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        details = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        details = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
         raise UsageError(
             f"A setting in {file} or a {_ENV_PREFIX}* variable is wrong.",
             details=details,

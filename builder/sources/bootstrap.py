@@ -18,7 +18,7 @@ from builder.errors import BuildError, EnvironmentProblem
 from builder.events import EventBus, Wait
 from builder.process import ProcessError, require, run
 from builder.sources import debian
-from builder.sources.mirrors import Mirrors
+from builder.sources.mirrors import Mirrors, apt_proxies
 from builder.sources.scratch import contained, inside_namespace, remove_tree
 
 # Raised whenever the same recipe gives another disk.
@@ -126,7 +126,7 @@ class Bootstrap:
         try:
             with Wait(bus, f"Bootstrapping Debian {self._suite}"):
                 timeout = deadline.remaining(_BOOTSTRAP_SECONDS)
-                env = {"TMPDIR": str(scratch)}
+                env = {**apt_proxies(), "TMPDIR": str(scratch)}
                 run([*contained(), *argv], timeout=timeout, env=env, on_line=_progress(bus))
         except ProcessError as error:
             if deadline.expired:

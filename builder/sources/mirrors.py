@@ -6,16 +6,21 @@ Both forms of sources.list(5) are read: one line a source, and deb822 stanzas.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
+from builder.process import run
 from builder.settings import Settings
 
 APT = Path("/etc/apt")
 _ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>.*)$")
 _USABLE = ("http://", "https://")
+_PROXY = re.compile(r'^Acquire::(https?)::Proxy "([^"]+)";$', re.MULTILINE | re.IGNORECASE)
+_APT_CONFIG_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,21 @@ def find_mirrors(suite: str, settings: Settings, apt: Path = APT) -> Mirrors:
         return Mirrors("default")
     only_main = (AptSource(source.uri, source.suite, ("main",)) for source in found)
     return Mirrors("machine", tuple(dict.fromkeys(source.line() for source in only_main)))
+
+
+def apt_proxies() -> dict[str, str]:
+    """This machine's apt proxies, as variables for a program that does not read its configuration."""
+    program = shutil.which("apt-config")
+    if program is None:
+        return {}
+    done = run([program, "dump", "Acquire"], timeout=_APT_CONFIG_SECONDS, ok=range(256))
+    return parse_proxies(done.stdout)
+
+
+def parse_proxies(dump: str) -> dict[str, str]:
+    """`http_proxy` and `https_proxy` out of what `apt-config dump` prints; DIRECT means none."""
+    found = {f"{scheme.lower()}_proxy": value for scheme, value in _PROXY.findall(dump)}
+    return {name: value for name, value in found.items() if value.upper() != "DIRECT"}
 
 
 def read_apt(apt: Path) -> list[AptSource]:
@@ -111,4 +131,6 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 
 def _serves(source: AptSource, suite: str) -> bool:
     suites: Iterable[str] = (suite, f"{suite}-updates", f"{suite}-security")
-    return source.suite in suites and "main" in source.components and source.uri.startswith(_USABLE)
+    # What is used stands in the image's sources.list: a password must not.
+    usable = source.uri.startswith(_USABLE) and "@" not in urlsplit(source.uri).netloc
+    return usable and source.suite in suites and "main" in source.components

@@ -2,8 +2,18 @@
 
 from pathlib import Path
 
+import pytest
+from pydantic import ValidationError
+
 from builder.settings import Settings
-from builder.sources.mirrors import AptSource, find_mirrors, parse_deb822, parse_lines, read_apt
+from builder.sources.mirrors import (
+    AptSource,
+    find_mirrors,
+    parse_deb822,
+    parse_lines,
+    parse_proxies,
+    read_apt,
+)
 
 STANZAS = """\
 Types: deb deb-src
@@ -97,3 +107,23 @@ def test_the_same_archive_has_the_same_key_wherever_it_was_found(tmp_path):
 
 def test_no_apt_at_all(tmp_path):
     assert read_apt(tmp_path / "missing") == []
+
+
+def test_an_address_with_a_password_stays_out_of_the_image(tmp_path):
+    apt = _apt(tmp_path, sources_list="deb https://me:secret@a.example/debian bookworm main\n")
+    assert find_mirrors("bookworm", Settings(), apt).kind == "default"
+    with pytest.raises(ValidationError, match="would stand in every image"):
+        Settings(debian_mirror="https://me:secret@a.example/debian")
+    with pytest.raises(ValidationError, match="without spaces"):
+        Settings(debian_mirror="http://a.example/debian main")
+
+
+def test_proxies_of_apt():
+    dump = """Acquire "";
+Acquire::http "";
+Acquire::http::Proxy "http://cache.example:3142";
+Acquire::http::Proxy::local.example "DIRECT";
+Acquire::HTTPS::proxy "DIRECT";
+"""
+    assert parse_proxies(dump) == {"http_proxy": "http://cache.example:3142"}
+    assert parse_proxies('Acquire "";\n') == {}
