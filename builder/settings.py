@@ -109,7 +109,10 @@ def load_settings(home: Home) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        details = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        details = tuple(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
         raise UsageError(
             f"A setting in {file} or a {_ENV_PREFIX}* variable is wrong.",
             details=details,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from builder import resolve, secrets
 from builder.declare import declare
 from builder.distributors.base import ExpectedImage
-from builder.errors import EnvironmentProblem, ExitCode, GoldsmithError
+from builder.errors import EnvironmentProblem, ExitCode, GoldsmithError, PreflightError
 from builder.extensions import make_distributor, make_source
 from builder.plan import Plan, StepInputs, make_plan
 from builder.preflight import (
@@ -181,6 +181,7 @@ def _targets(
         size = max(source.size, template.properties.vm_profile.os_disk_size_gb * GIB)
         expected = ExpectedImage(source.os_type, source.generation, size, source.version_number)
     found: list[tuple[Distributor, str]] = []
+    taken: dict[str, str] = {}
     for number, model in enumerate(template.properties.distribute):
         place = f"/properties/distribute/{number}"
         distributor = problems.catch(place, partial(make_distributor, model, services))
@@ -190,9 +191,20 @@ def _targets(
         if expected is not None:
             line = problems.catch(place, partial(distributor.preflight, expected))
             found.append((distributor, line or ""))
+            if line is not None:
+                problems.catch(place, partial(_claim, distributor.target(), model.run_output_name, taken))
         elif isinstance(model, SharedImageDistributor):
             problems.catch(place, partial(_find_definition, model, services))
     return found
+
+
+def _claim(target: str, name: str, taken: dict[str, str]) -> None:
+    """Raises PreflightError when another target of the template is the same file or image."""
+    if target and taken.setdefault(target, name) != name:
+        raise PreflightError(
+            f"'{taken[target]}' and '{name}' are one and the same: {target}",
+            hint="Give one of them another place or name: the second would replace the first.",
+        )
 
 
 def _find_definition(model: SharedImageDistributor, services: Services) -> None:

@@ -59,6 +59,9 @@ class Distributor(Protocol):
     `cls(distributor_model, services)`.
     """
 
+    def target(self) -> str:
+        """What two targets of one template cannot both be; "" when `preflight` reserves it."""
+
     def preflight(self, expected: ExpectedImage) -> str:
         """Check the target before anything boots, reserve what must be reserved, and say in one
         line what will be made ("version 1.0.3 of app/web in westus"). Raises PreflightError and kin.

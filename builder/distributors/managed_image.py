@@ -32,6 +32,10 @@ class ManagedImageDistributor:
         self._model = model
         self._services = services
 
+    def target(self) -> str:
+        """The image's id, which is compared without case."""
+        return parse_managed_image(self._model.image_id).key
+
     def preflight(self, expected: ExpectedImage) -> str:
         """Check id and location. Raises ResourceIdError, PreflightError."""
         resource = parse_managed_image(self._model.image_id)

@@ -43,6 +43,10 @@ class SharedImageDistributor:
         self._services = services
         self._reserved: VersionRecord | None = None
 
+    def target(self) -> str:
+        """Nothing that could be shared: a version's number is reserved."""
+        return ""
+
     def preflight(self, expected: ExpectedImage) -> str:
         """Check definition, image kind, regions and version. Raises PreflightError and kin."""
         definition = self._services.registry.find_definition(str(self._image.definition))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from builder.journal import Journal
 from builder.workspace import Places
 
 if TYPE_CHECKING:
-    from builder.distributors.base import Distributor, ExpectedImage, FinishedImage
+    from builder.distributors.base import ExpectedImage, FinishedImage
     from builder.services import Services
     from templates.model.distribute import VhdDistributor as VhdModel
 
@@ -49,6 +49,10 @@ class VhdDistributor:
             return self._services.output_dir.absolute() / name
         path = self._services.base_dir.absolute() / _local_path(uri)
         return path / name if uri.endswith("/") or path.is_dir() else path
+
+    def target(self) -> str:
+        """The file, links resolved."""
+        return os.path.realpath(self.place)
 
     def preflight(self, expected: ExpectedImage) -> str:
         """Check that the place can be written. Raises PreflightError, EnvironmentProblem."""
@@ -91,11 +95,6 @@ class VhdDistributor:
     def release(self) -> None:
         """Nothing is reserved."""
 
-    @property
-    def run_output_name(self) -> str:
-        """What the template calls this target."""
-        return self._model.run_output_name
-
     @contextmanager
     def _journaled(self, image: FinishedImage) -> Iterator[Callable[[Path], None]]:
         """Notes an unfinished copy in the journal of the workspace the image lies in, until it is gone."""
@@ -113,21 +112,6 @@ class VhdDistributor:
             for part in parts:
                 if not part.exists():
                     journal.gone(f"part:{part}")
-
-
-def check_distinct(distributors: Sequence[Distributor]) -> None:
-    """Raises PreflightError when two VHDs of a template would be written to one place."""
-    seen: dict[str, str] = {}
-    for distributor in distributors:
-        if isinstance(distributor, VhdDistributor):
-            place = os.path.realpath(distributor.place)
-            name = distributor.run_output_name
-            if place in seen:
-                raise PreflightError(
-                    f"The VHDs '{seen[place]}' and '{name}' have the same place: {place}",
-                    hint="Give one of them another 'uri' or runOutputName.",
-                )
-            seen[place] = name
 
 
 def _check_replaceable(place: Path) -> None:

@@ -52,6 +52,11 @@ def test_the_image_is_recorded_and_its_file_linked(services: Services, finished:
     assert record.tags == {"a": "b"}
 
 
+def test_one_id_is_one_target_in_any_case(services: Services) -> None:
+    assert target(services).target() == target(services, IMAGE.upper()).target()
+    assert target(services).target() != target(services, f"{IMAGE}2").target()
+
+
 def test_the_next_build_replaces_it_and_its_file(services: Services, finished: Finished) -> None:
     target(services).distribute(finished("run-1"))
     assert "replacing the one of" in target(services).preflight(LINUX)

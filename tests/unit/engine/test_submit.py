@@ -52,6 +52,10 @@ class Target:
 
     def __init__(self, model: Any, _services: Services) -> None:
         self.name = model.run_output_name
+        self.uri = getattr(model, "uri", "")
+
+    def target(self) -> str:
+        return self.uri
 
     def preflight(self, expected: ExpectedImage) -> str:
         assert expected.generation == "V2"
@@ -139,8 +143,8 @@ def run(
     return submit(document, document.templates[0], services)
 
 
-def vhd(name: str) -> dict[str, Any]:
-    return {"type": "VHD", "runOutputName": name}
+def vhd(name: str, uri: str = "") -> dict[str, Any]:
+    return {"type": "VHD", "runOutputName": name, "uri": uri}
 
 
 def shared(name: str = "gallery") -> dict[str, Any]:
@@ -238,6 +242,13 @@ def test_targets_are_looked_at_without_a_source(services: Services) -> None:
         ("/resources/0/properties/distribute/1", "NotFound"),
     ]
     assert Target.held == []
+
+
+def test_two_targets_need_two_places(services: Services) -> None:
+    with pytest.raises(TemplateError) as caught:
+        run(services, distribute=[vhd("a", "x.vhd"), vhd("b", "y.vhd"), vhd("c", "x.vhd")])
+    assert problems(caught) == [("/resources/0/properties/distribute/2", "Preflight")]
+    assert "'a' and 'c' are one and the same: x.vhd" in caught.value.diagnostics[0].message
 
 
 def test_a_problem_of_the_machine_alone_is_that(services: Services) -> None:
