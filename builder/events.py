@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
+from builder.as_json import to_json
 from builder.redact import Redactor
 
 Outcome = Literal["succeeded", "failed", "skipped", "cached", "cancelled", "timedout"]
@@ -34,7 +35,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
-    """A stage begins: Resolve, Source, Customize, Generalize, Validate, Distribute, Cleanup."""
+    """A stage begins: Resolve, Source, Boot, Customize, Generalize, Validate, Distribute."""
 
     kind: ClassVar[str] = "stage.started"
     stage: str
@@ -164,7 +165,7 @@ class Envelope:
             "kind": self.event.kind,
             "time": self.at.isoformat(timespec="milliseconds"),
             "elapsed": round(self.elapsed, 3),
-            **asdict(self.event),
+            **to_json(self.event),
         }
 
 

@@ -27,7 +27,7 @@ Gallery = Annotated[str, typer.Argument(metavar="GALLERY", help="Name or ARM id.
 @app.command("list")
 def list_(*, json: Json = False) -> None:
     """List the galleries."""
-    from builder.registry.records import to_json
+    from builder.as_json import to_json
 
     registry = open_registry()
     records = registry.list_galleries()
@@ -46,8 +46,8 @@ def list_(*, json: Json = False) -> None:
 @app.command()
 def show(gallery: Gallery, *, json: Json = False) -> None:
     """Show a gallery and its image definitions."""
+    from builder.as_json import to_json
     from builder.registry.lookup import gallery_id
-    from builder.registry.records import to_json
 
     registry = open_registry()
     record = registry.find_gallery(gallery_id(registry, gallery))
@@ -82,7 +82,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a gallery; one that is there gets the new description."""
-    from builder.registry.records import to_json
+    from builder.as_json import to_json
     from builder.settings import Home, load_settings
     from templates.arm_id import ResourceId
     from templates.model.gallery import Gallery as GalleryModel

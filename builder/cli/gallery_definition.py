@@ -26,8 +26,8 @@ def list_(
     json: Json = False,
 ) -> None:
     """List the image definitions of a gallery, or of all."""
+    from builder.as_json import to_json
     from builder.registry.lookup import gallery_id
-    from builder.registry.records import to_json
 
     registry = open_registry()
     wanted = registry.find_gallery(gallery_id(registry, gallery)).id if gallery else None
@@ -47,8 +47,8 @@ def list_(
 @app.command()
 def show(definition: Definition, *, json: Json = False) -> None:
     """Show an image definition and its versions."""
+    from builder.as_json import to_json
     from builder.registry.lookup import definition_id
-    from builder.registry.records import to_json
 
     registry = open_registry()
     record = registry.find_definition(definition_id(registry, definition))
@@ -86,8 +86,8 @@ def create(
     json: Json = False,
 ) -> None:
     """Make an image definition; one that is there gets the new description."""
+    from builder.as_json import to_json
     from builder.registry.lookup import definition_id
-    from builder.registry.records import to_json
     from templates.arm_id import ResourceId
     from templates.model.gallery import DefinitionProperties, Identifier, ImageDefinition
 

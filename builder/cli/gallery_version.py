@@ -34,8 +34,8 @@ def list_(
     json: Json = False,
 ) -> None:
     """List the versions of an image definition, or of all, the newest first."""
+    from builder.as_json import to_json
     from builder.registry.lookup import definition_id
-    from builder.registry.records import to_json
 
     registry = open_registry()
     wanted = registry.find_definition(definition_id(registry, definition)).id if definition else None
@@ -71,7 +71,7 @@ def delete(version: Version, *, yes: Yes = False) -> None:
 
 def show_version(record: VersionRecord, *, json: bool) -> None:
     """Print one version."""
-    from builder.registry.records import to_json
+    from builder.as_json import to_json
 
     if json:
         print_json(to_json(record))

@@ -29,7 +29,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @app.command("list")
 def list_(*, json: Json = False) -> None:
     """List the managed images."""
-    from builder.registry.records import to_json
+    from builder.as_json import to_json
 
     records = open_registry().list_images()
     if json:
@@ -50,7 +50,7 @@ def list_(*, json: Json = False) -> None:
 @app.command()
 def show(image: Image, *, json: Json = False) -> None:
     """Show one managed image."""
-    from builder.registry.records import to_json
+    from builder.as_json import to_json
 
     record = _find(image)
     if json:
@@ -89,7 +89,7 @@ def verify(
     record = None if file.is_file() else _find(image)
     report = verify_vhd(record.path, record.digest) if record else verify_vhd(file)
     if json:
-        from builder.registry.records import to_json
+        from builder.as_json import to_json
 
         print_json(to_json(report))
         return

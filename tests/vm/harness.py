@@ -108,7 +108,7 @@ class Quickstart:
     events: list[dict[str, object]]
 
     def artifact(self, run_output: str) -> dict[str, object]:
-        return next(e for e in self.events if e["kind"] == "artifact" and e["run_output"] == run_output)
+        return next(e for e in self.events if e["kind"] == "artifact" and e["runOutput"] == run_output)
 
     @property
     def vhd(self) -> Path:

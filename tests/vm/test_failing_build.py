@@ -110,7 +110,7 @@ def test_second_build_is_refused_then_the_first_is_cancelled(cli: Cli, tmp_path:
         second = cli(file, timeout=120)
         assert second.code == 2, second.text
         assert "in use" in second.text
-        run_id = next(e["run_id"] for e in map(json.loads, events.open()) if e["kind"] == "run.started")
+        run_id = next(e["runId"] for e in map(json.loads, events.open()) if e["kind"] == "run.started")
         cancelled = cli("runs", "cancel", run_id, timeout=120)
         assert cancelled.code == 0, cancelled.text
         assert first.wait(timeout=120) == 130

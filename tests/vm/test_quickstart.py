@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(3000)
 
 
 def test_three_targets_are_made(quickstart: Quickstart) -> None:
-    kinds = {str(e["run_output"]): e["type"] for e in quickstart.events if e["kind"] == "artifact"}
+    kinds = {str(e["runOutput"]): e["type"] for e in quickstart.events if e["kind"] == "artifact"}
     assert kinds == {
         "quickstart-vhd": "VHD",
         "quickstart-image": "ManagedImage",
@@ -93,7 +93,7 @@ def test_reading_verbs_know_the_result(quickstart: Quickstart, cli: Cli) -> None
     galleries = cli("gallery", "list", "--json")
     assert galleries.code == 0
     assert "quickstart" in galleries.out
-    run_id = next(str(e["run_id"]) for e in quickstart.events if e["kind"] == "run.started")
+    run_id = next(str(e["runId"]) for e in quickstart.events if e["kind"] == "run.started")
     logs = cli("runs", "logs", run_id)
     assert "made by Goldsmith" in logs.out
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from builder.as_json import to_json
 from builder.errors import NotFoundError
 from builder.registry import lookup
-from builder.registry.records import to_json
 from builder.registry.store import Registry
 from builder.settings import Home
 from registry.conftest import IMAGE, WEB, image_record
