@@ -15,10 +15,9 @@ def test_patch_makes_the_next_version_from_latest(quickstart: Quickstart, cli: C
     before = quickstart.vhd.stat().st_mtime_ns
     result = cli(EXAMPLES / "patch" / "template.json")
     assert result.code == 0, result.text
-    listed = cli("gallery", "version", "list", "--json")
+    listed = cli("gallery", "version", "list", "quickstart/debian-12", "--json")
     assert listed.code == 0, listed.text
-    names = [version["name"] for version in json.loads(listed.out)]
-    assert sorted(names) == ["0.0.1", "0.0.2"]
+    assert [version["version"] for version in json.loads(listed.out)] == ["0.0.2", "0.0.1"]
     assert quickstart.vhd.stat().st_mtime_ns == before
     assert_nothing_left(home)
 

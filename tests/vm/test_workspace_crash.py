@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PREAMBLE = """
 import json, os, signal, subprocess, sys, time, uuid
 from pathlib import Path
-from builder.cancellation import cancel_on_signals
+from builder.cancellation import Interrupted, cancel_on_signals
 from builder.deadline import Deadline
 from builder.errors import GoldsmithError
 from builder.events import EventBus
@@ -192,16 +192,16 @@ def test_cancel_from_another_process(home: Home) -> None:
             workspace.file("os.qcow2").write_bytes(b"x")
             say(run=run.run_id)
             time.sleep(300)
-    except GoldsmithError as error:
+    except Interrupted as signal:
         run.record.run_state = "Canceled"
         run.save()
-        say(code=error.code)
+        say(signal=signal.signal_name)
     """
     with child(home, script) as build:
         run = find(home, str(line(build)["run"]))
         owner = cancel(run)
         assert owner.pid == build.pid
-        assert line(build) == {"code": "Cancelled"}
+        assert line(build) == {"signal": "SIGINT"}
         assert build.wait(timeout=10) == 0
         assert not owner.alive()
     assert RunDirectory(run.path).load().run_state == "Canceled"
