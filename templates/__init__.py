@@ -10,16 +10,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from templates.parameters import load_parameters
+    from templates.arm.parameters import load_parameters
+    from templates.arm.scope import DeploymentScope
     from templates.reader import Document, read
     from templates.render import format_diagnostic
-    from templates.scope import DeploymentScope
 
 _HOMES = {
-    "DeploymentScope": "templates.scope",
+    "DeploymentScope": "templates.arm.scope",
     "Document": "templates.reader",
     "format_diagnostic": "templates.render",
-    "load_parameters": "templates.parameters",
+    "load_parameters": "templates.arm.parameters",
     "read": "templates.reader",
 }
 

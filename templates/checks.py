@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from templates.expressions import kind_of
+from templates.arm.expressions import kind_of
 from templates.model.steps import ExtensionStep, customizer_types
 from templates.pointers import join
 from templates.report import Report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,23 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from templates.checks import validate
+from templates.arm.resolver import Resolver
+from templates.arm.resources import IMAGE_TEMPLATE_TYPE, Resource, find_resources, is_deployment
+from templates.arm.scope import DeploymentScope
 from templates.diagnostics import Diagnostic, Location, TemplateError
-from templates.effects import warn_no_effect
 from templates.files import read_text
+from templates.gallery_reader import read_gallery_resource
+from templates.image_template_reader import read_image_template
 from templates.json_reader import JsonDocument, parse_json
 from templates.model import Gallery, ImageDefinition, ImageTemplate
-from templates.pointers import join
 from templates.report import Report
-from templates.resolver import Resolver
-from templates.resources import IMAGE_TEMPLATE_TYPE, Resource, find_resources, is_deployment
-from templates.rules import check_placeholders, check_properties
-from templates.scope import DeploymentScope
-from templates.versions import check_api_version
-
-# aib-behaviour, section 8.
-_GALLERY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.]{0,78}[A-Za-z0-9])?", re.ASCII)
-_DEFINITION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,6 +35,7 @@ class Document:
     definitions: tuple[ImageDefinition, ...]
     diagnostics: tuple[Diagnostic, ...]
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    _data: Mapping[int, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
     _json: JsonDocument | None = field(default=None, repr=False, compare=False)
     _pointers: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -58,6 +51,12 @@ class Document:
         Raises KeyError for an object that is not of this document.
         """
         return self._pointers[id(resource)]
+
+    def data_of(self, resource: BaseModel) -> dict[str, Any]:
+        """The computed JSON of one of this document's resources, as the reader saw it: expressions
+        evaluated, defaults not filled in. Raises KeyError for an object that is not of this document.
+        """
+        return self._data[id(resource)]
 
 
 def read(
@@ -82,12 +81,12 @@ def read(
     if parameters and not resolver.arm:
         hint = "parameters belong to ARM deployments; use --var for {{ name }}"
         report.error("UnknownParameter", "parameters are given, but the template has none", "", hint=hint)
-    found: list[tuple[BaseModel, str]] = []
+    found: list[tuple[BaseModel, Resource]] = []
     resources = find_resources(resolver, report)
     for resource in resources:
         model = _read_one(resource, report, defaults)
         if model is not None:
-            found.append((model, resource.pointer))
+            found.append((model, resource))
     if not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and resolver.arm:
         _report_empty(report)
     diagnostics = report.finish()
@@ -102,7 +101,8 @@ def read(
         diagnostics=diagnostics,
         secrets=tuple(dict.fromkeys(report.secrets)),
         _json=document,
-        _pointers={id(m): pointer for m, pointer in found},
+        _data={id(m): resource.data for m, resource in found},
+        _pointers={id(m): resource.pointer for m, resource in found},
     )
 
 
@@ -120,48 +120,5 @@ def _report_empty(report: Report) -> None:
 
 def _read_one(resource: Resource, report: Report, scope: DeploymentScope) -> BaseModel | None:
     if resource.type == IMAGE_TEMPLATE_TYPE:
-        return _read_template(resource, report, scope)
-    return _read_gallery_resource(resource, report, scope)
-
-
-def _read_template(resource: Resource, report: Report, scope: DeploymentScope) -> ImageTemplate | None:
-    data, pointer = dict(resource.data), resource.pointer
-    check_placeholders(data, pointer, report)
-    data["apiVersion"] = check_api_version(data, pointer, report)
-    if "identity" not in data:
-        message = "the field 'identity' is missing; Azure requires it, here it is not used"
-        report.lenient("MissingIdentity", message, pointer)
-    if data.get("location") is None and not report.is_failed(join(pointer, "location")):
-        message = f"the field 'location' is missing; taken to be '{scope.location}'"
-        report.lenient("MissingLocation", message, pointer)
-        data["location"] = scope.location
-    properties = data.get("properties")
-    if isinstance(properties, dict):
-        check_properties(properties, join(pointer, "properties"), report)
-    warn_no_effect(data, pointer, report)
-    found = validate(ImageTemplate, data, pointer, report)
-    return found if isinstance(found, ImageTemplate) else None
-
-
-def _read_gallery_resource(
-    resource: Resource, report: Report, scope: DeploymentScope
-) -> Gallery | ImageDefinition | None:
-    names, pointer = resource.names, resource.pointer
-    check_placeholders(resource.data, pointer, report)
-    data = {key: value for key, value in resource.data.items() if key not in ("type", "apiVersion")}
-    data.setdefault("location", scope.location)
-    gallery = f"{scope.group_path}/providers/Microsoft.Compute/galleries/{names[0]}"
-    at = join(pointer, "name")
-    if not _GALLERY_NAME.fullmatch(names[0]):
-        hint = "letters, digits, and '_' or '.' in the middle, at most 80; no '-'"
-        report.error("BadName", f"'{names[0]}' cannot be the name of a gallery", at, hint=hint)
-    if len(names) == 1:
-        data["id"] = gallery
-        found = validate(Gallery, data, pointer, report)
-        return found if isinstance(found, Gallery) else None
-    if not _DEFINITION_NAME.fullmatch(names[1]):
-        hint = "letters, digits, and '-', '_' or '.' in the middle, at most 80"
-        report.error("BadName", f"'{names[1]}' cannot be the name of an image definition", at, hint=hint)
-    data["id"] = f"{gallery}/images/{names[1]}"
-    defined = validate(ImageDefinition, data, pointer, report)
-    return defined if isinstance(defined, ImageDefinition) else None
+        return read_image_template(resource, report, scope)
+    return read_gallery_resource(resource, report, scope)

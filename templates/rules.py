@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from templates import arm_id
+from templates.arm.interpolation import find_placeholder
 from templates.checks import parse
 from templates.durations import DurationError, parse_duration
-from templates.interpolation import find_placeholder
 from templates.model import (
     Customizer,
     Distribute,

@@ -25,7 +25,7 @@ def read_documents(
 ) -> list[Document]:
     """Read all files before anything is built. Raises TemplateError, UsageError."""
     import templates
-    from templates.scope import DeploymentScope
+    from templates.arm.scope import DeploymentScope
 
     settings = load_settings(home)
     scope = DeploymentScope(settings.subscription_id, settings.resource_group, settings.location)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templates.expressions import ExpressionError, evaluate, is_expression, unescape
-from templates.functions import REGISTRY, call_function
+from templates.arm.expressions import ExpressionError, evaluate, is_expression, unescape
+from templates.arm.functions import REGISTRY, call_function
 
 
 class Context:

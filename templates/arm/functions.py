@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from templates.expressions import Context, ExpressionError, Json, kind_of
+from templates.arm.expressions import Context, ExpressionError, Json, kind_of
 
 _PLACE = re.compile(r"\{\{|\}\}|\{(\d+)(?:,(-?\d{1,4}))?(?::([^{}]*))?\}|[{}]", re.ASCII)
 _INT_FORMAT = re.compile(r"([DNX])(\d{0,2})", re.IGNORECASE | re.ASCII)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from templates.arm.expressions import kind_of
+from templates.arm.resolver import Resolver
 from templates.arm_id import DEFINITION_TYPE, GALLERY_TYPE
-from templates.expressions import kind_of
 from templates.pointers import join
 from templates.report import Report
-from templates.resolver import Resolver
 
 IMAGE_TEMPLATE_TYPE = "Microsoft.VirtualMachineImages/imageTemplates"
 _SHORT_TYPE = "Microsoft.VirtualMachineImages"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from templates.arm.expressions import Json, kind_of
 from templates.errors import UsageError
-from templates.expressions import Json, kind_of
 from templates.files import read_text
 from templates.json_reader import parse_json
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from templates.expressions import ExpressionError
+from templates.arm.expressions import ExpressionError
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment

@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from templates.expressions import ExpressionError, Json, evaluate, is_expression, unescape
-from templates.functions import call_function
-from templates.interpolation import fill_placeholders, has_jinja, render
-from templates.parameters import ParameterError, check_definition, check_value, is_secure, secrets_in
+from templates.arm.expressions import ExpressionError, Json, evaluate, is_expression, unescape
+from templates.arm.functions import call_function
+from templates.arm.interpolation import fill_placeholders, has_jinja, render
+from templates.arm.parameters import ParameterError, check_definition, check_value, is_secure, secrets_in
+from templates.arm.scope import DeploymentScope
 from templates.pointers import join
 from templates.report import Report
-from templates.scope import DeploymentScope
 
 _MAX_CHAIN = 40
 

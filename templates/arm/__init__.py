@@ -1,0 +1,1 @@
+"""The language of ARM deployments: parameters, variables, expressions, resources."""
