@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from templates.diagnostics import Diagnostic, Location, Severity
 from templates.json_reader import JsonDocument
-from templates.pointers import is_under
+from templates.pointers import is_under, parent
 
 _MASK = "****"
 
@@ -21,6 +21,25 @@ class Report:
         self.diagnostics: list[Diagnostic] = list(document.diagnostics)
         self.failed: set[str] = set()
         self.secrets: list[str] = []
+        self._aliases: dict[str, str] = {}
+
+    def alias(self, pointer: str, written: str) -> None:
+        """Note that the value at `pointer` of the computed JSON was made from what stands at `written`.
+
+        Everything said about a value at or below `pointer` is then said about that place of the file.
+        """
+        self._aliases[pointer] = written
+
+    def written_at(self, pointer: str) -> str:
+        """The place in the file that the value at `pointer` of the computed JSON was made from."""
+        known, left = pointer, len(self._aliases)
+        while known and left:
+            if known in self._aliases:
+                pointer = known = self._aliases[known] + pointer[len(known) :]
+                left -= 1  # each is followed once at most, so that none can lead in a circle
+            else:
+                known = parent(known)
+        return pointer
 
     def error(self, code: str, message: str, pointer: str, **where: object) -> None:
         """Report an error at the value of `pointer`; see `add`."""
@@ -49,6 +68,7 @@ class Report:
 
         Follow-ups of a value that could not be computed are dropped: its own error says it all.
         """
+        pointer = self.written_at(pointer)
         if self.is_failed(pointer):
             return
         document = self.document
@@ -67,19 +87,22 @@ class Report:
     ) -> None:
         """Report that the value at `pointer` could not be computed."""
         self.add("error", code, message, pointer, hint=hint, inside=inside, key=key)
-        self.failed.add(pointer)
+        self.failed.add(self.written_at(pointer))
 
     def is_failed(self, pointer: str) -> bool:
         """Whether the value at `pointer` lies in one that could not be computed."""
-        return any(is_under(pointer, failed) for failed in self.failed)
+        written = self.written_at(pointer)
+        return any(is_under(written, failed) for failed in self.failed)
 
     def has_failures(self, pointer: str) -> bool:
         """Whether something at or below `pointer` could not be computed."""
-        return any(is_under(failed, pointer) for failed in self.failed)
+        written = self.written_at(pointer)
+        return any(is_under(failed, written) for failed in self.failed)
 
     def has_error(self, pointer: str) -> bool:
         """Whether an error was reported at exactly `pointer`."""
-        return any(d.severity == "error" and d.location.pointer == pointer for d in self.diagnostics)
+        written = self.written_at(pointer)
+        return any(d.severity == "error" and d.location.pointer == written for d in self.diagnostics)
 
     def finish(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the file, once each, without secrets."""
