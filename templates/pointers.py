@@ -10,6 +10,11 @@ def join(pointer: str, *parts: str | int) -> str:
     return pointer
 
 
+def parts(pointer: str) -> list[str]:
+    """The keys and indexes of `pointer`, unescaped."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
 def parent(pointer: str) -> str:
     """The pointer one level up; the document itself has none and stays `""`."""
     return pointer.rpartition("/")[0]

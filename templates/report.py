@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from templates.diagnostics import Diagnostic, Location, Severity
 from templates.json_reader import JsonDocument
-from templates.pointers import is_under, parent
+from templates.pointer_set import PointerSet
+from templates.pointers import parent
+from templates.repairs import Repair
 
 _MASK = "****"
 
@@ -19,8 +21,11 @@ class Report:
         self.document = document
         self.strict = strict
         self.diagnostics: list[Diagnostic] = list(document.diagnostics)
-        self.failed: set[str] = set()
+        self.failed = PointerSet()
         self.secrets: list[str] = []
+        self.repairs: list[Repair] = []
+        # Asked for every value: a search through all diagnostics would cost the square of their number.
+        self._errors = {d.location.pointer for d in document.diagnostics if d.severity == "error"}
         self._aliases: dict[str, str] = {}
 
     def alias(self, pointer: str, written: str) -> None:
@@ -91,18 +96,15 @@ class Report:
 
     def is_failed(self, pointer: str) -> bool:
         """Whether the value at `pointer` lies in one that could not be computed."""
-        written = self.written_at(pointer)
-        return any(is_under(written, failed) for failed in self.failed)
+        return self.failed.covers(self.written_at(pointer))
 
     def has_failures(self, pointer: str) -> bool:
         """Whether something at or below `pointer` could not be computed."""
-        written = self.written_at(pointer)
-        return any(is_under(failed, written) for failed in self.failed)
+        return self.failed.reaches_below(self.written_at(pointer))
 
     def has_error(self, pointer: str) -> bool:
         """Whether an error was reported at exactly `pointer`."""
-        written = self.written_at(pointer)
-        return any(d.severity == "error" and d.location.pointer == written for d in self.diagnostics)
+        return self.written_at(pointer) in self._errors
 
     def finish(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the file, once each, without secrets."""
@@ -111,6 +113,8 @@ class Report:
 
     def _put(self, severity: Severity, code: str, message: str, where: Location, hint: str | None) -> None:
         self.diagnostics.append(Diagnostic(severity, code, message, where, hint))
+        if severity == "error":
+            self._errors.add(where.pointer)
 
     def _clean(self, found: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
         for diagnostic in found:

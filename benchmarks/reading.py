@@ -1,0 +1,122 @@
+"""How the time of reading a template grows with its size: ten times the file, at most twelve times the time.
+
+Three kinds of file: a template that is fine, one whose every step has a mistake (so that every place is
+computed and every message made), and one with comments (which takes the slow pass).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import templates
+from templates.diagnostics import TemplateError
+from templates.json_reader import parse_json
+
+MIB = 2**20
+LIMIT = 12.0
+SCOPE = templates.DeploymentScope("00000000-0000-0000-0000-000000000000", "goldsmith", "local")
+
+
+def main() -> int:
+    """Measure and print. Returns 1 when something grows faster than it may."""
+    parser = argparse.ArgumentParser(prog="benchmarks/reading.py", description=__doc__)
+    parser.add_argument("--small", type=float, default=1, help="MiB of the small file (default 1)")
+    parser.add_argument("--times", type=int, default=10, help="how much larger the large one is (default 10)")
+    parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts (default 3)")
+    options = parser.parse_args()
+    limit = LIMIT * options.times / 10
+    worst = 0.0
+    print(f"{'what':34} {'small':>9} {'large':>9} {'factor':>7}   (at most {limit:.0f})")
+    with tempfile.TemporaryDirectory(prefix="reading-") as folder:
+        for name, make, read in WORK:
+            files = [Path(folder) / f"{size}.json" for size in ("small", "large")]
+            for file, size in zip(files, (options.small, options.small * options.times), strict=True):
+                file.write_text(make(int(size * MIB)))
+            small, large = (_best(read, file, options.rounds) for file in files)
+            worst = max(worst, large / small)
+            print(f"{name:34} {small:8.3f}s {large:8.3f}s {large / small:7.1f}")
+    return 0 if worst <= limit else 1
+
+
+def fine(size: int) -> str:
+    """A template of about `size` bytes without a mistake."""
+    return _template(size, {"type": "Shell", "name": "step", "inline": ["set -eu", 'echo "a, b"']})
+
+
+def wrong(size: int) -> str:
+    """The same with two mistakes in every step."""
+    return _template(size, {"type": "Shell", "inlin": ["true"], "scriptUri": 3})
+
+
+def commented(size: int) -> str:
+    """The same with comments."""
+    return fine(size).replace("\n", " // a comment\n")
+
+
+def broken_at_the_end(size: int) -> str:
+    """The same without its last bracket."""
+    return fine(size).rstrip().removesuffix("}")
+
+
+def _template(size: int, step: dict[str, object]) -> str:
+    head = {
+        "type": "Microsoft.VirtualMachineImages/imageTemplates",
+        "apiVersion": "2024-02-01",
+        "name": "large",
+        "location": "local",
+        "identity": {"type": "None"},
+        "properties": {
+            "source": {
+                "type": "PlatformImage", "publisher": "Debian", "offer": "debian-12", "sku": "12", "version": "latest"
+            },
+            "distribute": [{"type": "VHD", "runOutputName": "out"}],
+            "customize": [],
+        },
+    }  # fmt: skip
+    one = json.dumps(step, indent=2)
+    text = json.dumps(head, indent=2)
+    return text.replace("[]", "[" + ",\n".join([one] * (size // len(one))) + "]")
+
+
+def parse(file: Path) -> None:
+    """Only the JSON."""
+    try:
+        parse_json(file.read_text(), str(file))
+    except TemplateError:
+        return
+
+
+def read(file: Path) -> None:
+    """Everything: JSON, expressions, checks, messages."""
+    try:
+        templates.read(file, defaults=SCOPE)
+    except TemplateError:
+        return
+
+
+WORK: list[tuple[str, Callable[[int], str], Callable[[Path], None]]] = [
+    ("JSON, fine", fine, parse),
+    ("JSON, with comments", commented, parse),
+    ("JSON, broken at the end", broken_at_the_end, parse),
+    ("template, fine", fine, read),
+    ("template, two mistakes a step", wrong, read),
+]
+
+
+def _best(action: Callable[[Path], None], file: Path, rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        action(file)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
