@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import difflib
 import json
-import types
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from templates.arm.expressions import kind_of
 from templates.model.steps import ExtensionStep, customizer_types
+from templates.model.walk import choose, fields_of, list_item
 from templates.pointers import join
 from templates.report import Report
 
@@ -25,8 +25,6 @@ _READ_ONLY = frozenset(
     {"id", "etag", "systemData", "provisioningState", "provisioningError", "lastRunStatus", "exactVersion",
      "exactStagingResourceGroup"}
 )  # fmt: skip
-# Names of older API versions (aib-template, section 1).
-_RENAMED = {"script": "scriptUri", "sourceURI": "sourceUri", "tags": "artifactTags"}
 _WANTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -116,8 +114,6 @@ def _report_type(context: Mapping[str, Any], value: Any, pointer: str, report: R
     known = [tag.strip().strip("'") for tag in tags.split(",")] if tags else list(customizer_types())
     found = value[field]
     hint = _closest(found, known) or f"known are: {', '.join(known)}"
-    if isinstance(found, str) and found.casefold() == "iso":
-        hint = "Azure removed ISO sources in 2020; use PlatformImage, ManagedImage or SharedImageVersion"
     report.error("UnknownType", f"{_echo(found)} is no known {field}", join(pointer, field), hint=hint)
 
 
@@ -160,15 +156,14 @@ def find_unknown_fields(annotation: Any, data: Any, pointer: str, report: Report
     every one is an error, Goldsmith's own extensions included.
     """
     if isinstance(data, list):
-        inner = next(iter(_list_items(annotation)), None)
-        for index, item in enumerate(data):
-            if inner is not None:
-                find_unknown_fields(inner, item, join(pointer, index), report)
+        inner = list_item(annotation)
+        for index, item in enumerate(data if inner is not None else ()):
+            find_unknown_fields(inner, item, join(pointer, index), report)
         return
-    model = _choose(annotation, data) if isinstance(data, dict) else None
+    model = choose(annotation, data) if isinstance(data, dict) else None
     if model is None:
         return
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    fields = fields_of(model)
     if report.strict and str(data.get("type", "")).startswith("x-"):
         message = f"the type '{data['type']}' is Goldsmith's own; Azure does not know it"
         report.error("Extension", message, join(pointer, "type"))
@@ -187,15 +182,10 @@ def _report_unknown(key: str, pointer: str, known: list[str], report: Report) ->
     if key in _READ_ONLY and key not in known:
         report.lenient("ReadOnlyField", f"'{key}' is Azure's answer; it is not read here", pointer, key=True)
         return
-    renamed = _RENAMED.get(key)
-    if renamed in known:
-        hint = f"it is called '{renamed}' in this API version"
-        severe = key != "tags"  # tags that get lost spoil no image
-    else:
-        folded = {name.casefold(): name for name in known}
-        near = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.78)
-        severe = bool(near)
-        hint = f"did you mean '{folded[near[0]]}'?" if near else f"known here are: {', '.join(sorted(known))}"
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.78)
+    severe = bool(near)
+    hint = f"did you mean '{folded[near[0]]}'?" if near else f"known here are: {', '.join(sorted(known))}"
     message = f"the field '{key}' is not known here"
     if not severe and not report.strict:
         message += " and is not read"
@@ -207,35 +197,3 @@ def _report_unknown(key: str, pointer: str, known: list[str], report: Report) ->
         hint=hint,
         key=True,
     )
-
-
-def _members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - typing objects have no common type
-    """The types an annotation stands for, without Annotated, Optional and unions."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        for part in get_args(annotation):
-            yield from _members(part)
-    elif hasattr(annotation, "__metadata__"):
-        yield from _members(annotation.__origin__)
-    else:
-        yield annotation
-
-
-def _list_items(annotation: Any) -> Iterator[Any]:  # noqa: ANN401
-    for member in _members(annotation):
-        if get_origin(member) is list:
-            yield get_args(member)[0]
-
-
-def _choose(annotation: Any, data: Mapping[str, Any]) -> type[BaseModel] | None:  # noqa: ANN401
-    """The model that `data` claims to be: by its discriminator where there are several."""
-    models = [m for m in _members(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
-    if len(models) == 1:
-        return models[0]
-    for model in models:
-        for name in ("type", "scheme"):
-            field = model.model_fields.get(name)
-            is_tag = field is not None and get_origin(field.annotation) is Literal
-            if field is not None and is_tag and data.get(name) in get_args(field.annotation):
-                return model
-    kind = data.get("type")
-    return ExtensionStep if ExtensionStep in models and isinstance(kind, str) and kind[:2] == "x-" else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from templates.arm.scope import DeploymentScope
 from templates.diagnostics import Diagnostic, Location, TemplateError
 from templates.files import read_text
 from templates.gallery_reader import read_gallery_resource
-from templates.image_template_reader import read_image_template
+from templates.image_template_reader import in_newest_form, read_image_template
 from templates.json_reader import JsonDocument, parse_json
 from templates.model import Gallery, ImageDefinition, ImageTemplate
 from templates.report import Report
@@ -38,12 +38,16 @@ class Document:
     _data: Mapping[int, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
     _json: JsonDocument | None = field(default=None, repr=False, compare=False)
     _pointers: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
+    _written_at: Callable[[str], str] = field(default=str, repr=False, compare=False)
 
     def locate(self, pointer: str) -> Location:
-        """Where the value at a JSON pointer stands, or its nearest ancestor in the file."""
+        """Where the value at a JSON pointer stands, or its nearest ancestor in the file.
+
+        The pointer is one of the newest form; the place is where the file says it, under whatever name.
+        """
         if self._json is None:
             return Location(self.file, 1, 1, pointer)
-        return self._json.locate(pointer)
+        return self._json.locate(self._written_at(pointer))
 
     def pointer_of(self, resource: BaseModel) -> str:
         """The JSON pointer of one of this document's templates, galleries or definitions.
@@ -54,7 +58,8 @@ class Document:
 
     def data_of(self, resource: BaseModel) -> dict[str, Any]:
         """The computed JSON of one of this document's resources, as the reader saw it: expressions
-        evaluated, defaults not filled in. Raises KeyError for an object that is not of this document.
+        evaluated, an image template in its newest form, defaults not filled in. Raises KeyError for an
+        object that is not of this document.
         """
         return self._data[id(resource)]
 
@@ -75,20 +80,7 @@ def read(
     """
     document = parse_json(read_text(path), str(path), strict=strict)
     report = Report(document, strict=strict)
-    resolver = Resolver(
-        report, defaults, variables=variables or {}, parameters=parameters, arm=is_deployment(document.value)
-    )
-    if parameters and not resolver.arm:
-        hint = "parameters belong to ARM deployments; use --var for {{ name }}"
-        report.error("UnknownParameter", "parameters are given, but the template has none", "", hint=hint)
-    found: list[tuple[BaseModel, Resource]] = []
-    resources = find_resources(resolver, report)
-    for resource in resources:
-        model = _read_one(resource, report, defaults)
-        if model is not None:
-            found.append((model, resource))
-    if not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and resolver.arm:
-        _report_empty(report)
+    found = examine(report, variables=variables, parameters=parameters, defaults=defaults)
     diagnostics = report.finish()
     if any(d.severity == "error" for d in diagnostics):
         raise TemplateError(diagnostics)
@@ -103,7 +95,36 @@ def read(
         _json=document,
         _data={id(m): resource.data for m, resource in found},
         _pointers={id(m): resource.pointer for m, resource in found},
+        _written_at=report.written_at,
     )
+
+
+def examine(
+    report: Report,
+    *,
+    variables: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    defaults: DeploymentScope,
+) -> list[tuple[BaseModel, Resource]]:
+    """Read and check the document of `report`: the good resources, each with its computed JSON in the
+    newest form. Problems and repairs are left in the report.
+    """
+    arm = is_deployment(report.document.value)
+    resolver = Resolver(report, defaults, variables=variables or {}, parameters=parameters, arm=arm)
+    if parameters and not arm:
+        hint = "parameters belong to ARM deployments; use --var for {{ name }}"
+        report.error("UnknownParameter", "parameters are given, but the template has none", "", hint=hint)
+    found: list[tuple[BaseModel, Resource]] = []
+    resources = find_resources(resolver, report)
+    for written in resources:
+        is_template = written.type == IMAGE_TEMPLATE_TYPE
+        resource = in_newest_form(written, report, defaults) if is_template else written
+        model = _read_one(resource, report, defaults)
+        if model is not None:
+            found.append((model, resource))
+    if not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and arm:
+        _report_empty(report)
+    return found
 
 
 def _report_empty(report: Report) -> None:

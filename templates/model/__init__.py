@@ -12,8 +12,17 @@ from templates.model.distribute import (
     VhdDistributor,
 )
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
-from templates.model.image_template import ErrorHandling, ImageTemplate, Properties, Validate, VmProfile
+from templates.model.image_template import (
+    ErrorHandling,
+    ImageTemplate,
+    Optimize,
+    Properties,
+    Validate,
+    VmProfile,
+    VnetConfig,
+)
 from templates.model.source import (
+    IsoSource,
     ManagedImageSource,
     PlanInfo,
     PlatformImageSource,
@@ -45,11 +54,13 @@ __all__ = [
     "Identifier",
     "ImageDefinition",
     "ImageTemplate",
+    "IsoSource",
     "LatestVersioning",
     "LinuxRestartStep",
     "ManagedImageDistributor",
     "ManagedImageSource",
     "Model",
+    "Optimize",
     "PlanInfo",
     "PlatformImageSource",
     "PowerShellStep",
@@ -68,6 +79,7 @@ __all__ = [
     "Validator",
     "VhdDistributor",
     "VmProfile",
+    "VnetConfig",
     "WindowsRestartStep",
     "WindowsUpdateStep",
 ]

@@ -44,6 +44,15 @@ class SharedImageVersionSource(Model):
     )
 
 
+class IsoSource(Model):
+    """An installation medium. Azure had it until API version 2019-05-01-preview."""
+
+    type: Literal["ISO"]
+    source_uri: str = Field(description="Address of the ISO image")
+    sha256_checksum: str = Field(description="SHA-256 of the ISO image: 64 lower-case hex digits")
+
+
 Source = Annotated[
-    PlatformImageSource | ManagedImageSource | SharedImageVersionSource, Field(discriminator="type")
+    PlatformImageSource | ManagedImageSource | SharedImageVersionSource | IsoSource,
+    Field(discriminator="type"),
 ]

@@ -1,0 +1,63 @@
+"""Walking along the models beside the JSON they describe: which model is meant, which fields it has."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from templates.model.steps import ExtensionStep
+
+# The fields that say which member of a union an object is.
+TAGS = ("type", "scheme")
+
+
+def members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - typing objects have no common type
+    """The types an annotation stands for, without Annotated, Optional and unions."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from members(part)
+    elif hasattr(annotation, "__metadata__"):
+        yield from members(annotation.__origin__)
+    else:
+        yield annotation
+
+
+def list_item(annotation: Any) -> Any:  # noqa: ANN401
+    """The type of the items where `annotation` is a list, else None."""
+    return next((get_args(member)[0] for member in members(annotation) if get_origin(member) is list), None)
+
+
+def models_of(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
+    """The models among the types of an annotation."""
+    return [m for m in members(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model by their names in JSON."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def tag_of(model: type[BaseModel]) -> tuple[str, str] | None:
+    """The field and the value by which an object says that it is this model."""
+    for name in TAGS:
+        field = model.model_fields.get(name)
+        if field is not None and get_origin(field.annotation) is Literal:
+            return name, str(get_args(field.annotation)[0])
+    return None
+
+
+def choose(annotation: Any, data: Mapping[str, Any]) -> type[BaseModel] | None:  # noqa: ANN401
+    """The model that `data` claims to be: by its tag where there are several."""
+    models = models_of(annotation)
+    if len(models) == 1:
+        return models[0]
+    for model in models:
+        tag = tag_of(model)
+        if tag is not None and data.get(tag[0]) == tag[1]:
+            return model
+    kind = data.get("type")
+    return ExtensionStep if ExtensionStep in models and isinstance(kind, str) and kind[:2] == "x-" else None
