@@ -31,7 +31,10 @@ class Context(Protocol):
         """`subscription()`: id, subscriptionId, tenantId, displayName."""
 
     def resource_group(self) -> dict[str, Json]:
-        """`resourceGroup()`: id, name, type, location, tags, properties."""
+        """`resourceGroup()`: id, name, type, location, tags, properties.
+
+        Where a deployment has none (subscription and above) the error's code is "NotInScope".
+        """
 
     def tenant(self) -> dict[str, Json]:
         """`tenant()`: id, tenantId, displayName, countryCode."""
@@ -68,6 +71,9 @@ class Context(Protocol):
 
     def references(self, symbol: str, *, full: bool) -> list[Json]:
         """`references('symbol', 'Full')`: `reference()` of each resource of a symbolic copy loop."""
+
+    def resource_info(self, symbol: str) -> dict[str, Json]:
+        """`resourceInfo('symbol')`: id, name, type, apiVersion of a symbolic resource, known before it is there."""
 
     def user_function(self, namespace: str, name: str, arguments: list[Json]) -> Json:
         """`namespace.name(…)`, a function of the template's section `functions`."""
