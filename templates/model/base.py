@@ -44,7 +44,11 @@ class Step(Model):
     """What customizers and validators share."""
 
     name: str = Field(default="", description="Name of the step, for people")
-    extensions: StepExtensions = Field(default_factory=StepExtensions, alias="x-goldsmith")
+    extensions: StepExtensions = Field(
+        default_factory=StepExtensions,
+        alias="x-goldsmith",
+        description="What AIB has no word for; Azure refuses it",
+    )
 
 
 Json = dict[str, Any] | list[Any] | str | int | float | bool | None

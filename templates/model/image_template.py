@@ -20,9 +20,11 @@ DEFAULT_TIMEOUT_MINUTES = 240
 class VnetConfig(Model):
     """Azure networking; carried and warned about, it means nothing on one machine."""
 
-    subnet_id: str = ""
-    proxy_vm_size: str = ""
-    container_instance_subnet_id: str = ""
+    subnet_id: str = Field(default="", description="ARM id of the subnet of the build VM")
+    proxy_vm_size: str = Field(default="", description="Size of the proxy VM that reaches the build VM")
+    container_instance_subnet_id: str = Field(
+        default="", description="ARM id of the subnet of the container instance; needs subnetId"
+    )
 
 
 class VmProfile(Model):
@@ -73,28 +75,28 @@ class Validate(Model):
 class VmBoot(Model):
     """Azure's boot optimisation."""
 
-    state: State = "Disabled"
+    state: State = Field(default="Disabled", description="Whether it is done")
 
 
 class Workload(Model):
     """Azure's workload optimisation (API 2025-10-01)."""
 
-    state: State = "Disabled"
-    script_uri: str | None = None
-    sha256_checksum: str | None = None
+    state: State = Field(default="Disabled", description="Whether it is done")
+    script_uri: str | None = Field(default=None, description="Script that runs the workload")
+    sha256_checksum: str | None = Field(default=None, description="SHA-256 of what scriptUri names")
 
 
 class Optimize(Model):
     """Azure's optimisations; carried and warned about."""
 
-    vm_boot: VmBoot | None = None
-    workload: Workload | None = None
+    vm_boot: VmBoot | None = Field(default=None, description="Optimisation of the boot")
+    workload: Workload | None = Field(default=None, description="Optimisation for a workload")
 
 
 class AutoRun(Model):
     """Whether creating the template starts a build (API 2024-02-01)."""
 
-    state: State = "Disabled"
+    state: State = Field(default="Disabled", description="Whether it does")
 
 
 class DataDisk(Model):
@@ -135,7 +137,11 @@ class Properties(Model):
     additional_data_disks: list[DataDisk] = Field(
         default_factory=list, description="Data disks added to the image; without effect here"
     )
-    extensions: TemplateExtensions = Field(default_factory=TemplateExtensions, alias="x-goldsmith")
+    extensions: TemplateExtensions = Field(
+        default_factory=TemplateExtensions,
+        alias="x-goldsmith",
+        description="What AIB has no word for; Azure refuses it",
+    )
 
     @property
     def build_timeout_minutes(self) -> int:
@@ -146,8 +152,10 @@ class Properties(Model):
 class Identity(Model):
     """The Azure identity of the template; carried, unused here."""
 
-    type: Literal["UserAssigned", "None"] | None = None
-    user_assigned_identities: dict[str, Any] = Field(default_factory=dict)
+    type: Literal["UserAssigned", "None"] | None = Field(default=None, description="Kind of identity")
+    user_assigned_identities: dict[str, Any] = Field(
+        default_factory=dict, description="ARM ids of the identities, each with an empty object"
+    )
 
 
 class ImageTemplate(Model):
@@ -159,4 +167,4 @@ class ImageTemplate(Model):
     location: str = Field(default="", description="Region")
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the template")
     identity: Identity | None = Field(default=None, description="Azure identity; without effect here")
-    properties: Properties
+    properties: Properties = Field(description="The template itself")

@@ -87,7 +87,7 @@ class LinuxRestartStep(Step):
 class ExtensionStep(Step):
     """A step of a type that a third party registered; its options stay as they were written."""
 
-    type: str
+    type: str = Field(description="Type name, starting with x-")
 
     @property
     def options(self) -> dict[str, Any]:
