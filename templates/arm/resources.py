@@ -8,27 +8,44 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from templates.arm.expressions import kind_of
+from templates.arm.dependencies import in_order
+from templates.arm.deployment import Deployment
+from templates.arm.entries import Entry
+from templates.arm.failures import causes_of
+from templates.arm.known import (
+    DEPLOYMENT_TYPE,
+    IMAGE_TEMPLATE_TYPE,
+    MADE,
+    SHORT_TYPE,
+    canonical,
+    matters,
+    note_for,
+)
 from templates.arm.resolver import Resolver
-from templates.arm_id import DEFINITION_TYPE, GALLERY_TYPE
+from templates.arm.scope import DeploymentScope
+from templates.arm.syntax import ExpressionError, kind_of
 from templates.pointers import join
 from templates.report import Report
 
-IMAGE_TEMPLATE_TYPE = "Microsoft.VirtualMachineImages/imageTemplates"
-_SHORT_TYPE = "Microsoft.VirtualMachineImages"
-_KNOWN_TYPES = {kind.casefold(): kind for kind in (IMAGE_TEMPLATE_TYPE, GALLERY_TYPE, DEFINITION_TYPE)}
 # What ARM itself reads of a resource; the image template knows nothing of it.
-_ENVELOPE = frozenset({"dependsOn", "comments", "condition", "copy", "scope", "resources", "metadata"})
+_ENVELOPE = frozenset(
+    {"dependsOn", "comments", "condition", "copy", "scope", "resources", "metadata", "existing", "asserts"}
+)
+_NO_NAME = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource whose values are computed. `names` are those of its parents and its own."""
+    """A resource whose values are computed. `names` are those of its parents and its own.
+
+    `scope` is where it is deployed to: a nested deployment may name another resource group.
+    """
 
     type: str
     names: tuple[str, ...]
     data: dict[str, Any]
     pointer: str
+    scope: DeploymentScope
 
 
 def is_deployment(value: Any) -> bool:  # noqa: ANN401 - any JSON value
@@ -39,24 +56,32 @@ def is_deployment(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     return (
         "contentVersion" in value
         or ("resources" in value and "properties" not in value)
-        or (isinstance(schema, str) and "deploymentTemplate" in schema)
+        or (isinstance(schema, str) and "deploymenttemplate" in schema.casefold())
     )
 
 
-def find_resources(resolver: Resolver, report: Report) -> list[Resource]:
+def find_resources(home: Deployment, report: Report) -> list[Resource]:
     """The resources that Goldsmith knows. The others, and what is wrong, go to the report."""
     value = report.document.value
     if not isinstance(value, dict):
         report.error("WrongType", f"a template is a JSON object, not {kind_of(value)}", "")
         return []
-    if resolver.arm:
-        return list(_Finder(resolver, report).deployment(value))
-    return _bare(value, resolver, report)
+    if not home.shared.arm:
+        return _bare(value, home, report)
+    schema = value.get("$schema")
+    if isinstance(schema, str) and "deploymentparameters" in schema.casefold():
+        hint = "give it with --parameters, and the template as the argument"
+        report.error("NotATemplate", "this is a parameter file, not a template", "", hint=hint)
+        return []
+    if "resources" not in value:
+        report.error("NotATemplate", "the deployment has no 'resources'", "")
+        return []
+    return list(_Finder(report).deployment(home))
 
 
-def _bare(value: dict[str, Any], resolver: Resolver, report: Report) -> list[Resource]:
+def _bare(value: dict[str, Any], home: Deployment, report: Report) -> list[Resource]:
     if "builders" in value and "properties" not in value:
-        hint = "Goldsmith reads Azure Image Builder templates"
+        hint = "turn it into a template: build import packer FILE"
         report.error("NotATemplate", "this is a Packer template", "", hint=hint)
         return []
     if "properties" not in value:
@@ -65,14 +90,13 @@ def _bare(value: dict[str, Any], resolver: Resolver, report: Report) -> list[Res
         )
         report.error("NotATemplate", "this file holds no image template", "", hint=hint)
         return []
-    data = {k: resolver.resolve(v, join("", k)) for k, v in value.items() if k not in _ENVELOPE}
-    data = _without_nulls(data, "", report)
+    data = _data(home.resolver, value, "", report)
     kind = data.get("type")
     if kind is None:
         message = f"the field 'type' is missing; taken to be {IMAGE_TEMPLATE_TYPE}"
         report.lenient("MissingType", message, "")
         kind = IMAGE_TEMPLATE_TYPE
-    known = _known_type(str(kind), "/type", report)
+    known = canonical(str(kind))
     if known != IMAGE_TEMPLATE_TYPE:
         report.error(
             "NotATemplate",
@@ -81,13 +105,21 @@ def _bare(value: dict[str, Any], resolver: Resolver, report: Report) -> list[Res
             hint=f"write {IMAGE_TEMPLATE_TYPE}",
         )
         return []
+    _check_spelling(str(kind), known, "/type", report)
     if data.get("name") is None and not report.is_failed("/name"):
         stem = re.sub(r"[^A-Za-z0-9\-_.]", "-", PurePath(report.document.file).stem)[:64] or "template"
         report.lenient(
             "MissingName", f"the template has no name; taken to be '{stem}'", "", hint=f'add "name": "{stem}"'
         )
         data["name"] = stem
-    return [Resource(known, (str(data["name"]),), {**data, "type": known}, "")]
+    return [Resource(known, (str(data["name"]),), {**data, "type": known}, "", home.place.scope)]
+
+
+def _data(resolver: Resolver, body: dict[str, Any], pointer: str, report: Report) -> dict[str, Any]:
+    """What an image template or gallery is made of, computed."""
+    data = {k: resolver.resolve(v, join(pointer, k)) for k, v in body.items() if k not in _ENVELOPE}
+    found: dict[str, Any] = _without_nulls(data, pointer, report)
+    return found
 
 
 def _without_nulls(value: Any, pointer: str, report: Report) -> Any:  # noqa: ANN401 - any JSON value
@@ -103,114 +135,96 @@ def _without_nulls(value: Any, pointer: str, report: Report) -> Any:  # noqa: AN
     return value
 
 
-def _known_type(kind: str, pointer: str, report: Report) -> str | None:
-    if kind.casefold() == _SHORT_TYPE.casefold():
+def _check_spelling(kind: str, known: str, pointer: str, report: Report) -> None:
+    if kind.casefold() == SHORT_TYPE.casefold():
         message = f"'{kind}' is short for {IMAGE_TEMPLATE_TYPE}"
         report.lenient("ShortType", message, pointer, hint=f"write {IMAGE_TEMPLATE_TYPE}")
-        return IMAGE_TEMPLATE_TYPE
-    known = _KNOWN_TYPES.get(kind.casefold())
-    if known is not None and known != kind and report.strict:
+    elif "/" in kind and known != kind and known.casefold() == kind.casefold() and report.strict:
         report.error("WrongCase", f"the type is written '{known}', not '{kind}'", pointer)
-    return known
 
 
 class _Finder:
-    def __init__(self, resolver: Resolver, report: Report) -> None:
-        self.resolver = resolver
+    """Walks a deployment and those nested in it, and computes what is made here."""
+
+    def __init__(self, report: Report) -> None:
         self.report = report
+        self.told: set[str] = set()
 
-    def deployment(self, value: dict[str, Any]) -> Iterator[Resource]:
-        schema = value.get("$schema")
-        if isinstance(schema, str) and "deploymentParameters" in schema:
-            hint = "give it with --parameters, and the template as the argument"
-            self.report.error("NotATemplate", "this is a parameter file, not a template", "", hint=hint)
+    def deployment(self, home: Deployment) -> Iterator[Resource]:
+        if home.around is None:
+            home.parameters.check()
+        try:
+            entries = in_order(home)
+        except ExpressionError as error:
+            self._report(error, join(home.pointer, "resources"))
             return
-        if "resources" not in value:
-            self.report.error("NotATemplate", "the deployment has no 'resources'", "")
-            return
-        self.resolver.check_parameters()
-        yield from self._many(value["resources"], "/resources", "", ())
+        for entry in entries:
+            if entry.is_existing:  # a reference to something that is there already
+                continue
+            if entry.type.casefold() in MADE:
+                yield from self._made(entry)
+            elif entry.type == DEPLOYMENT_TYPE:
+                yield from self._nested(entry)
+            else:
+                self._other(entry)
 
-    def _many(
-        self,
-        resources: Any,  # noqa: ANN401 - any JSON value
-        pointer: str,
-        parent: str,
-        names: tuple[str, ...],
-    ) -> Iterator[Resource]:
-        # Bicep writes an object of symbolic names (languageVersion 2.0), people write a list.
-        if isinstance(resources, dict):
-            items: Any = resources.items()
-        elif isinstance(resources, list):
-            items = enumerate(resources)
-        else:
-            self.report.error("WrongType", f"'resources' must be an array, not {kind_of(resources)}", pointer)
+    def _made(self, entry: Entry) -> Iterator[Resource]:
+        type_at = join(entry.pointer, "type")
+        _check_spelling(str(entry.body["type"]), entry.type, type_at, self.report)
+        if not self._is_wanted(entry):
             return
-        for key, item in items:
-            yield from self._one(item, join(pointer, key), parent, names)
-
-    def _one(
-        self,
-        item: Any,  # noqa: ANN401 - any JSON value
-        pointer: str,
-        parent: str,
-        parent_names: tuple[str, ...],
-    ) -> Iterator[Resource]:
-        if not isinstance(item, dict):
-            self.report.error("WrongType", f"a resource must be an object, not {kind_of(item)}", pointer)
-            return
-        if item.get("existing") is True:  # a reference to something that is there already
-            return
-        type_at = join(pointer, "type")
-        kind = self.resolver.resolve(item.get("type"), type_at)
-        if not isinstance(kind, str):
-            self.report.error("MissingField", "the resource has no 'type'", pointer)
-            return
-        full = kind if "/" in kind or not parent else f"{parent}/{kind}"
-        known = _known_type(full, type_at, self.report)
-        if known is None:
-            message = f"the resource of type '{full}' is left alone"
-            self.report.warn("OtherResource", message, type_at, hint="Goldsmith builds image templates")
-            return
-        if not self._is_wanted(item, pointer, known):
-            return
-        names = self._names(item, pointer, known, parent_names)
+        if entry.home.place.level != "group":
+            message = f"a {entry.type} belongs into a resource group, this template is for a {entry.home.place.level}"
+            self.report.lenient("NotInGroup", message, type_at)
+        names = self._names(entry)
         if names is None:
             return
-        data = {
-            key: self.resolver.resolve(value, join(pointer, key))
-            for key, value in item.items()
-            if key not in _ENVELOPE
-        }
-        data = _without_nulls(data, pointer, self.report)
-        yield Resource(known, names, {**data, "type": known, "name": names[-1]}, pointer)
-        if "resources" in item:
-            yield from self._many(item["resources"], join(pointer, "resources"), known, names)
+        data = _data(entry.resolver, entry.body, entry.pointer, self.report)
+        data.update(type=entry.type, name=names[-1])
+        yield Resource(entry.type, names, data, entry.pointer, entry.home.place.scope)
 
-    def _is_wanted(self, item: dict[str, Any], pointer: str, known: str) -> bool:
-        if "copy" in item:
-            hint = "write the resources out one by one"
-            self.report.error(
-                "NotSupported", "copy loops are not supported", join(pointer, "copy"), hint=hint, key=True
-            )
-            return False
-        condition_at = join(pointer, "condition")
-        condition = self.resolver.resolve(item.get("condition", True), condition_at)
-        if condition is False:
+    def _nested(self, entry: Entry) -> Iterator[Resource]:
+        properties = entry.body.get("properties")
+        is_linked = isinstance(properties, dict) and "templateLink" in properties
+        if not is_linked and not matters(entry.body):
+            return
+        if not self._is_wanted(entry):
+            return
+        try:
+            nested = entry.nested
+        except ExpressionError as error:
+            if error.code != "LinkedTemplate":
+                self._report(error, entry.pointer)
+                return
             self.report.warn(
-                "ConditionFalse", f"skipped: the condition of this {known} is false", condition_at
+                error.code, error.message, error.pointer or entry.pointer, hint=error.hint, key=True
             )
-        elif condition is not True:
-            self.report.error(
-                "WrongType", f"a condition must be a bool, not {kind_of(condition)}", condition_at
-            )
-        return condition is True
+            return
+        yield from self.deployment(nested)
 
-    def _names(
-        self, item: dict[str, Any], pointer: str, known: str, parent_names: tuple[str, ...]
-    ) -> tuple[str, ...] | None:
-        name_at = join(pointer, "name")
-        name = self.resolver.resolve(item.get("name"), name_at)
+    def _other(self, entry: Entry) -> None:
+        type_at, note = join(entry.pointer, "type"), note_for(entry.type)
+        if note is not None:
+            self.report.warn("Noted", f"{entry.type}: {note}", type_at)
+        elif entry.type.casefold() not in self.told:
+            self.told.add(entry.type.casefold())
+            message = f"the resource of type '{entry.type}' is left alone"
+            self.report.warn("OtherResource", message, type_at, hint="Goldsmith builds image templates")
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        try:
+            wanted = entry.is_wanted
+        except ExpressionError as error:
+            self._report(error, join(entry.pointer, "condition"))
+            return False
+        if not wanted:
+            message = f"skipped: the condition of this {entry.type} is false"
+            self.report.warn("ConditionFalse", message, join(entry.pointer, "condition"))
+        return wanted
+
+    def _names(self, entry: Entry) -> tuple[str, ...] | None:
+        name_at = join(entry.pointer, "name")
+        name = entry.resolver.resolve(entry.body.get("name"), name_at)
         if not isinstance(name, str):
             if name is None:
                 self.report.error("MissingField", "the resource has no 'name'", name_at)
@@ -218,14 +232,17 @@ class _Finder:
             else:
                 self.report.fail("WrongType", f"a name must be a string, not {kind_of(name)}", name_at)
             # The rest of the resource is still worth checking.
-            return ("unknown",) * known.count("/")
-        names = tuple(name.split("/"))
-        depth = known.count("/")
-        if len(names) < depth and parent_names:
-            names = (*parent_names, *names)
-        if len(names) != depth or not all(names):
-            form = "/".join(f"<{part}>" for part in known.split("/")[1:])
-            message = f"'{name}' is not a name of a {known}"
+            return (_NO_NAME,) * entry.type.count("/")
+        try:
+            return entry.names
+        except ExpressionError:
+            form = "/".join(f"<{part}>" for part in entry.type.split("/")[1:])
+            message = f"'{name}' is not a name of a {entry.type}"
             self.report.error("BadName", message, name_at, hint=f"the form is {form}")
             return None
-        return names
+
+    def _report(self, error: ExpressionError, pointer: str) -> None:
+        for cause in causes_of(error):
+            at = cause.pointer or pointer
+            self.report.fail(cause.code, cause.message, at, hint=cause.hint, inside=cause.offset)
+        self.report.failed.add(self.report.written_at(pointer))
