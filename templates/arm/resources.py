@@ -27,9 +27,12 @@ from templates.arm.syntax import ExpressionError, kind_of
 from templates.pointers import join
 from templates.report import Report
 
-# What ARM itself reads of a resource; the image template knows nothing of it.
+# What ARM itself reads of a resource; the image template knows nothing of it. "$schema" is an editor's.
 _ENVELOPE = frozenset(
-    {"dependsOn", "comments", "condition", "copy", "scope", "resources", "metadata", "existing", "asserts"}
+    {
+        *("dependsOn", "comments", "condition", "copy", "scope", "resources", "metadata", "existing"),
+        *("asserts", "$schema"),
+    }
 )
 _NO_NAME = "unknown"
 
