@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
 import time
 from dataclasses import replace
@@ -11,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from builder.events import EventBus, Wait
 from builder.vm.access import BuildAccess
+from builder.vm.cloud_init import await_cloud_init
 from builder.vm.errors import AcceleratorError, MachineError
 from builder.vm.ssh import SshGuest
-from provisioners.guest import GuestTimeoutError
 
 if TYPE_CHECKING:
     from builder.vm.machine import Machine
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 STALL_SECONDS = 60.0
 """An unproven KVM under which nothing moves for so long is not working (lab-notes: it can hang silently)."""
 MOST_RESETS = 12  # one restart can be two resets: the guest's and the firmware's own
-CLOUD_INIT_SECONDS = 300.0
 _PROGRESS_SECONDS = 5.0
 _CHECK_SECONDS = 1.0
 
@@ -37,18 +34,9 @@ LOCKED_UP_SECONDS = 40
 """A CPU stuck for less may be an overloaded host's doing."""
 MOST_LOCK_UPS = 3
 
-# The file appears when cloud-init's last stage is over; asking cloud-init itself starts a Python
-# interpreter, which costs an emulated guest two seconds.
-_CLOUD_INIT_DONE = """
-command -v cloud-init >/dev/null 2>&1 || exit 0
-[ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ] || exit 0
-until [ -e /run/cloud-init/result.json ]; do sleep 0.3; done
-cat /run/cloud-init/result.json
-"""
-
 
 def wait_for_ssh(machine: Machine, access: BuildAccess, *, timeout: float, bus: EventBus) -> SshGuest:
-    """Wait until the guest lets us in and cloud-init is done with it; at most `timeout` seconds.
+    """Wait until the guest lets us in and cloud-init has set it up; at most `timeout` seconds.
 
     Raises GuestTimeoutError, HostKeyMismatchError, AuthenticationFailedError; MachineError at once
     when QEMU ends, the kernel panics or the guest restarts over and over; AcceleratorError when KVM
@@ -65,7 +53,7 @@ def wait_for_ssh(machine: Machine, access: BuildAccess, *, timeout: float, bus: 
         watch.connected()
         if machine.spec.os_type == "Linux":
             with Wait(bus, "Waiting for cloud-init"):
-                _await_cloud_init(guest, min(CLOUD_INIT_SECONDS, max(1.0, end - time.monotonic())), bus)
+                await_cloud_init(guest, max(1.0, end - time.monotonic()), bus)
     except BaseException:
         guest.disconnect()
         raise
@@ -151,16 +139,3 @@ class BootWatch:
                 f"The guest makes no progress under {accelerator.name.upper()} "
                 f"(nothing on its console or disk for {STALL_SECONDS:.0f} s)."
             )
-
-
-def _await_cloud_init(guest: SshGuest, timeout: float, bus: EventBus) -> None:
-    try:
-        result = guest.run(["sh", "-c", _CLOUD_INIT_DONE], timeout=timeout)
-    except GuestTimeoutError:
-        bus.warn(f"cloud-init was not done after {timeout:.0f} s; going on without it.", code="CloudInit")
-        return
-    with contextlib.suppress(ValueError, AttributeError, TypeError):
-        errors = json.loads(result.stdout or "{}").get("v1", {}).get("errors", [])
-        if errors:
-            text = "; ".join(str(error) for error in errors)
-            bus.warn(f"cloud-init reports problems in the guest: {text}", code="CloudInit")
