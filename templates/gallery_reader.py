@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from templates.checks import validate
 from templates.model import Gallery, ImageDefinition
 from templates.pointers import join
-from templates.rules import check_placeholders
 
 if TYPE_CHECKING:
     from templates.arm.resources import Resource
@@ -25,7 +24,6 @@ def read_gallery_resource(
 ) -> Gallery | ImageDefinition | None:
     """The checked gallery or definition, or None; every problem goes to the report."""
     names, pointer = resource.names, resource.pointer
-    check_placeholders(resource.data, pointer, report)
     data = {key: value for key, value in resource.data.items() if key not in ("type", "apiVersion")}
     data.setdefault("location", scope.location)
     gallery = f"{scope.group_path}/providers/Microsoft.Compute/galleries/{names[0]}"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import BaseModel
 
-from templates.arm.resolver import Resolver
-from templates.arm.resources import IMAGE_TEMPLATE_TYPE, Resource, find_resources, is_deployment
-from templates.arm.scope import DeploymentScope
+from templates.arm.deployment import Deployment
+from templates.arm.known import IMAGE_TEMPLATE_TYPE
+from templates.arm.placeholders import check_placeholders
+from templates.arm.resources import Resource, find_resources, is_deployment
+from templates.arm.scope import DeploymentScope, Place, level_of
+from templates.arm.sections import Argument
+from templates.arm.shared import Shared
 from templates.diagnostics import Diagnostic, Location, TemplateError
-from templates.files import read_text
+from templates.files import UnreadableFile, read_text
 from templates.gallery_reader import read_gallery_resource
 from templates.image_template_reader import in_newest_form, read_image_template
 from templates.json_reader import JsonDocument, parse_json
@@ -49,6 +54,14 @@ class Document:
             return Location(self.file, 1, 1, pointer)
         return self._json.locate(self._written_at(pointer))
 
+    def locate_in(self, pointer: str, text: str, offset: int) -> Location:
+        """Where character `offset` of `text` stands, the string at `pointer`; its start, when the file
+        holds an expression there.
+        """
+        if self._json is None:
+            return Location(self.file, 1, 1, pointer)
+        return self._json.locate_in(self._written_at(pointer), text, offset)
+
     def pointer_of(self, resource: BaseModel) -> str:
         """The JSON pointer of one of this document's templates, galleries or definitions.
 
@@ -74,10 +87,14 @@ def read(
 ) -> Document:
     """Read and check a template file.
 
-    `variables` fill `{{ name }}` (and `<name>`), `parameters` those of an ARM deployment, `defaults`
-    answers subscription() and resourceGroup(). Raises UnreadableFile, or TemplateError with every
-    problem found, warnings included, when one of them is an error.
+    `variables` fill `{{ name }}`, `<name>` and parameters of that name (before `parameters` does, which
+    holds those of an ARM deployment), `defaults` answers subscription() and resourceGroup(). Raises
+    UnreadableFile, or TemplateError with every problem found, warnings included, when one of them is
+    an error.
     """
+    if path.suffix.casefold() == ".bicep":
+        hint = f"compile it first: bicep build {path.name}, which makes a JSON file"
+        raise UnreadableFile(f"{path}: a Bicep file cannot be read as it is", hint=hint)
     document = parse_json(read_text(path), str(path), strict=strict)
     report = Report(document, strict=strict)
     found = examine(report, variables=variables, parameters=parameters, defaults=defaults)
@@ -109,20 +126,20 @@ def examine(
     """Read and check the document of `report`: the good resources, each with its computed JSON in the
     newest form. Problems and repairs are left in the report.
     """
-    arm = is_deployment(report.document.value)
-    resolver = Resolver(report, defaults, variables=variables or {}, parameters=parameters, arm=arm)
-    if parameters and not arm:
+    home = _deployment(report, variables or {}, parameters or {}, defaults)
+    if parameters and not home.shared.arm:
         hint = "parameters belong to ARM deployments; use --var for {{ name }}"
         report.error("UnknownParameter", "parameters are given, but the template has none", "", hint=hint)
     found: list[tuple[BaseModel, Resource]] = []
-    resources = find_resources(resolver, report)
+    resources = find_resources(home, report)
+    check_placeholders(((resource.data, resource.pointer) for resource in resources), report)
     for written in resources:
         is_template = written.type == IMAGE_TEMPLATE_TYPE
-        resource = in_newest_form(written, report, defaults) if is_template else written
-        model = _read_one(resource, report, defaults)
+        resource = in_newest_form(written, report, written.scope) if is_template else written
+        model = _read_one(resource, report)
         if model is not None:
             found.append((model, resource))
-    if not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and arm:
+    if not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and home.shared.arm:
         _report_empty(report)
     return found
 
@@ -139,7 +156,26 @@ def _report_empty(report: Report) -> None:
         )
 
 
-def _read_one(resource: Resource, report: Report, scope: DeploymentScope) -> BaseModel | None:
+def _deployment(
+    report: Report, variables: Mapping[str, str], parameters: Mapping[str, Any], scope: DeploymentScope
+) -> Deployment:
+    """The file as a deployment; a bare template is one without expressions."""
+    value = report.document.value
+    arm = is_deployment(value)
+    body = value if arm and isinstance(value, dict) else {}
+    given = [Argument(name, partial(_same, item)) for name, item in parameters.items()]
+    # Those of --var come last, and so count: they are nearer at hand than a file.
+    given += [Argument(name, partial(_same, text), is_text=True) for name, text in variables.items()]
+    place = Place(scope, level_of(body.get("$schema")))
+    name = PurePath(report.document.file).stem or "template"
+    return Deployment(Shared(report, variables, arm), body, "", place, name=name, arguments=given)
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    return value
+
+
+def _read_one(resource: Resource, report: Report) -> BaseModel | None:
     if resource.type == IMAGE_TEMPLATE_TYPE:
-        return read_image_template(resource, report, scope)
-    return read_gallery_resource(resource, report, scope)
+        return read_image_template(resource, report, resource.scope)
+    return read_gallery_resource(resource, report, resource.scope)

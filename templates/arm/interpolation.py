@@ -13,7 +13,6 @@ from templates.arm.expressions import ExpressionError
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
-_PLACEHOLDER = re.compile(r"<([A-Za-z][\w .-]*)>")
 _RAW_HINT = "to keep the braces as they are, write {% raw %}…{% endraw %} around them"
 _UNDEFINED = re.compile(r"'([^']+)' is undefined")
 
@@ -42,17 +41,6 @@ def render(text: str, variables: Mapping[str, str]) -> str:
         raise ExpressionError("BadInterpolation", f"Jinja2: {error}", hint=_RAW_HINT) from None
     except (RecursionError, MemoryError, OverflowError):
         raise ExpressionError("BadInterpolation", "this Jinja2 text is too large to render") from None
-
-
-def fill_placeholders(text: str, variables: Mapping[str, str]) -> str:
-    """`<subscriptionID>` as Azure's quickstarts write it, where `--var` names exactly that."""
-    return _PLACEHOLDER.sub(lambda match: variables.get(match[1], match.group()), text)
-
-
-def find_placeholder(text: str) -> str | None:
-    """The name of the first `<name>` left in `text`."""
-    match = _PLACEHOLDER.search(text)
-    return match[1] if match else None
 
 
 def _undefined(text: str, message: str, variables: Mapping[str, str]) -> ExpressionError:

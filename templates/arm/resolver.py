@@ -2,228 +2,248 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
+from templates.arm.copies import Loop, count_of, loops_in
 from templates.arm.expressions import ExpressionError, Json, evaluate, is_expression, unescape
-from templates.arm.functions import call_function
-from templates.arm.interpolation import fill_placeholders, has_jinja, render
-from templates.arm.parameters import ParameterError, check_definition, check_value, is_secure, secrets_in
-from templates.arm.scope import DeploymentScope
+from templates.arm.failures import Uncomputable, causes_of
+from templates.arm.interpolation import has_jinja, render
+from templates.arm.lazy import plain
+from templates.arm.placeholders import fill_placeholders
+from templates.arm.scope import environment_answer, group_answer, subscription_answer, tenant_answer
 from templates.pointers import join
-from templates.report import Report
 
-_MAX_CHAIN = 40
+if TYPE_CHECKING:
+    from templates.arm.budget import Budget
+    from templates.arm.deployment import Deployment
 
-
-class _Reported(ExpressionError):
-    """The value cannot be computed, and why has been reported where the cause is."""
-
-    def __init__(self) -> None:
-        super().__init__("Reported", "a value it needs could not be computed")
+_Errors = list[tuple[str, ExpressionError]]
 
 
+@dataclass(frozen=True, eq=False)
 class Resolver:
-    """Computes values of one file; the `Context` of its expressions.
+    """Computes values of one deployment (`home`) at one place in it; the `Context` of its expressions.
 
-    Parameters and variables are computed when first asked for, as their values may refer to each
-    other; one that fails is reported once, where it stands.
+    `loops` are the copy loops around that place, the outermost first. `in_default`: within the default
+    of a parameter. `arguments`: within a function of the template, those it was called with.
     """
 
-    def __init__(
-        self,
-        report: Report,
-        scope: DeploymentScope,
-        *,
-        variables: Mapping[str, str],
-        parameters: Mapping[str, Any] | None,
-        arm: bool,
-    ) -> None:
-        self.report = report
-        self.scope = scope
-        self.arm = arm
-        self._jinja_variables = variables
-        self._given = {name.casefold(): (name, value) for name, value in (parameters or {}).items()}
-        self._definitions = self._section("parameters")
-        self._variables = self._section("variables")
-        self._known: dict[tuple[str, str], Json] = {}
-        self._active: list[tuple[str, str]] = []
+    home: Deployment
+    loops: tuple[Loop, ...] = ()
+    in_default: bool = False
+    arguments: Mapping[str, Json] | None = None
+
+    def inside(self, loop: Loop) -> Resolver:
+        """The same, one loop further in."""
+        return Resolver(self.home, (*self.loops, loop), self.in_default, self.arguments)
 
     # -- values ---------------------------------------------------------------------------------
 
     def resolve(self, value: Json, pointer: str) -> Json:
         """`value` with every string computed. Problems are reported; a failed string becomes None."""
+        errors: _Errors = []
+        result = self._value(value, pointer, errors)
+        report = self.home.shared.report
+        for place, error in errors:
+            for cause in causes_of(error):
+                report.fail(
+                    cause.code, cause.message, cause.pointer or place, hint=cause.hint, inside=cause.offset
+                )
+            report.failed.add(report.written_at(place))
+        return result
+
+    def compute(self, value: Json, pointer: str) -> Json:
+        """`value` with every string computed. Raises ExpressionError with all that is wrong."""
+        errors: _Errors = []
+        result = self._value(value, pointer, errors)
+        if errors:
+            raise Uncomputable([error for _, error in errors])
+        return result
+
+    def items(self, loop: Mapping[str, Json], pointer: str, at: str) -> list[Json]:
+        """What the copy loop that stands at `at` makes of the object at `pointer`. Raises ExpressionError."""
+        errors: _Errors = []
+        result = self._copies(loop, pointer, at, errors)
+        if errors:
+            raise Uncomputable([error for _, error in errors])
+        return result
+
+    def _value(self, value: Json, pointer: str, errors: _Errors) -> Json:
         if isinstance(value, str):
             try:
-                return self._string(value, pointer)
-            except _Reported:
-                self.report.failed.add(pointer)
+                return self._text(value, pointer)
             except ExpressionError as error:
-                self.report.fail(error.code, error.message, pointer, hint=error.hint, inside=error.offset)
+                found = error
             except RecursionError:
-                self.report.fail("BadExpression", "expressions refer to each other too deeply", pointer)
+                found = ExpressionError("BadExpression", "expressions refer to each other too deeply")
+            if found.pointer is None:
+                found.pointer = pointer
+            errors.append((pointer, found))
             return None
         if isinstance(value, list):
-            return [self.resolve(item, join(pointer, index)) for index, item in enumerate(value)]
+            return [self._value(item, join(pointer, index), errors) for index, item in enumerate(value)]
         if isinstance(value, dict):
-            return {self._key(key): self.resolve(item, join(pointer, key)) for key, item in value.items()}
+            return self._object(value, pointer, errors)
         return value
 
-    def _string(self, text: str, pointer: str) -> Json:
+    def _text(self, text: str, pointer: str) -> Json:
+        shared = self.home.shared
         if has_jinja(text):
-            text = render(text, self._jinja_variables)
-        if "<" in text and self._jinja_variables and "/inline/" not in pointer:
-            text = fill_placeholders(text, self._jinja_variables)
-        if not self.arm:
+            text = render(text, shared.variables)
+        if "<" in text and shared.variables:
+            text = fill_placeholders(text, shared.variables, pointer)
+        if not shared.arm:
             return text
-        return evaluate(text, self) if is_expression(text) else unescape(text)
+        if not is_expression(text):
+            return unescape(text)
+        return shared.budget.pay(plain(evaluate(text, self)))
 
-    def _key(self, key: str) -> str:
+    def _object(self, value: dict[str, Json], pointer: str, errors: _Errors) -> dict[str, Json]:
+        loops = loops_in(value) if self.home.shared.arm else None
+        if loops is None:
+            return {
+                self._key(key, pointer): self._value(item, join(pointer, key), errors)
+                for key, item in value.items()
+            }
+        result = self._object({k: v for k, v in value.items() if k != "copy"}, pointer, errors)
+        for index, loop in enumerate(loops):
+            result[loop["name"]] = self._copies(loop, pointer, join(pointer, "copy", index), errors)
+        return result
+
+    def _copies(self, loop: Mapping[str, Json], pointer: str, at: str, errors: _Errors) -> list[Json]:
+        """The items of a property, variable or output with a copy loop (`at`) of its own."""
+        name, shared = loop["name"], self.home.shared
+        made = join(pointer, name)
+        shared.report.alias(made, at)
+        try:
+            count = count_of(self, loop, at)
+            shared.pay_copies(count, loop["input"])
+        except ExpressionError as error:
+            errors.append((at, error))
+            return []
+        items = []
+        for index in range(count):
+            shared.report.alias(join(made, index), join(at, "input"))
+            turn = self.inside(Loop(name, index))
+            items.append(turn._value(loop["input"], join(at, "input"), errors))
+        return items
+
+    def _key(self, key: str, pointer: str) -> str:
         """Keys may be expressions too (`userAssignedIdentities`); one that fails stays as it is."""
-        if not (self.arm and is_expression(key)):
+        if "<" not in key and not is_expression(key):
             return key
         try:
-            value = evaluate(key, self)
+            value = self._text(key, join(pointer, key))
         except (ExpressionError, RecursionError):
             return key
         return value if isinstance(value, str) else key
 
     # -- what expressions ask ---------------------------------------------------------------------
 
+    @property
+    def budget(self) -> Budget:
+        """What evaluating may still cost."""
+        return self.home.shared.budget
+
     def parameter(self, name: str) -> Json:
         """The value of a parameter: given, or its default. Raises ExpressionError."""
-        found = self._find("parameter", name, self._definitions)
-        return self._once("parameters", found, self._parameter)
+        if self.arguments is None:
+            return self.home.parameters.value(name)
+        found = next((key for key in self.arguments if key.casefold() == name.casefold()), None)
+        if found is None:
+            there = ", ".join(self.arguments) or "none"
+            message = f"the function has no parameter '{name}'"
+            raise ExpressionError("UnknownParameter", message, hint=f"it has: {there}")
+        return self.arguments[found]
 
     def variable(self, name: str) -> Json:
         """The value of a variable. Raises ExpressionError."""
-        found = self._find("variable", name, self._variables)
-        return self._once(
-            "variables", found, lambda key: self._computed(self._variables[key], "variables", key)
-        )
+        return self.home.variables.value(name)
+
+    def user_function(self, namespace: str, name: str, arguments: list[Json]) -> Json:
+        """What a function of the template gives. Raises ExpressionError."""
+        return self.home.functions.call(namespace, name, arguments)
 
     def subscription(self) -> dict[str, Json]:
         """The answer of subscription(); made up from the scope."""
-        scope = self.scope
-        return {
-            "id": scope.subscription_path,
-            "subscriptionId": scope.subscription_id,
-            "tenantId": scope.tenant_id,
-            "displayName": scope.subscription_id,
-        }
+        return subscription_answer(self.home.place.scope)
 
     def resource_group(self) -> dict[str, Json]:
-        """The answer of resourceGroup(); made up from the scope."""
-        scope = self.scope
-        return {
-            "id": scope.group_path,
-            "name": scope.resource_group,
-            "type": "Microsoft.Resources/resourceGroups",
-            "location": scope.location,
-            "tags": {},
-            "properties": {"provisioningState": "Succeeded"},
-        }
+        """The answer of resourceGroup(); made up from the scope. Raises ExpressionError."""
+        if self.home.place.level != "group":
+            message = "resourceGroup() has no answer: this template is not deployed into a resource group"
+            raise ExpressionError("NotInScope", message)
+        return group_answer(self.home.place.scope)
 
-    def call(self, name: str, arguments: list[Json]) -> Json:
-        """Call a function. Raises ExpressionError."""
-        return call_function(name, arguments, self)
+    def tenant(self) -> dict[str, Json]:
+        """The answer of tenant(); made up from the scope."""
+        return tenant_answer(self.home.place.scope)
 
-    # -- parameters and variables -----------------------------------------------------------------
+    def management_group(self) -> dict[str, Json]:
+        """There is none here. Raises ExpressionError."""
+        message = "managementGroup() has no answer here: no management group is known"
+        raise ExpressionError("NeedsAzure", message)
 
-    def check_parameters(self) -> None:
-        """Report bad definitions, missing and unknown values; collect secrets."""
-        for name, definition in self._definitions.items():
-            pointer = join("/parameters", name)
-            try:
-                check_definition(name, definition)
-            except ParameterError as error:
-                self._report_parameter(error, pointer)
-                continue
-            given = self._given.get(name.casefold())
-            if given is not None:
-                if is_secure(definition):
-                    self.report.secrets.extend(secrets_in(given[1]))
-                self._check(name, definition, given[1])
-            elif "defaultValue" not in definition and definition.get("nullable") is not True:
-                message = f"the parameter '{name}' has no value"
-                hint = f'give it in a file: --parameters FILE, holding {{"{name}": …}}'
-                self.report.fail("MissingParameter", message, pointer, hint=hint, key=True)
-        for given_name, _ in self._given.values():
-            if given_name.casefold() not in {name.casefold() for name in self._definitions}:
-                close = difflib.get_close_matches(given_name, self._definitions, n=1)
-                meant = f"did you mean '{close[0]}'?" if close else None
-                message = f"a value is given for '{given_name}', but the template has no such parameter"
-                self.report.error("UnknownParameter", message, "/parameters", hint=meant, key=True)
+    def deployment(self) -> dict[str, Json]:
+        """The answer of deployment()."""
+        return self.home.answer()
 
-    def _parameter(self, name: str) -> Json:
-        pointer = join("/parameters", name)
-        definition = self._definitions[name]
-        if self.report.is_failed(pointer) or not isinstance(definition, dict):
-            raise _Reported
-        given = self._given.get(name.casefold())
-        if given is not None:
-            return given[1]
-        value = self._computed(definition.get("defaultValue"), "parameters", name, "defaultValue")
-        if is_secure(definition):
-            self.report.secrets.extend(secrets_in(value))
-        if value is not None and not self._check(name, definition, value):
-            raise _Reported
-        return value
+    def deployer(self) -> dict[str, Json]:
+        """The answer of deployer(); nobody is signed in, so the ids are zeros."""
+        scope = self.home.place.scope
+        return {"tenantId": scope.tenant_id, "objectId": scope.tenant_id, "userPrincipalName": ""}
 
-    def _check(self, name: str, definition: dict[str, Any], value: Json) -> bool:
-        try:
-            check_value(name, definition, value)
-        except ParameterError as error:
-            self._report_parameter(error, join("/parameters", name))
-            return False
-        return True
+    def environment(self) -> dict[str, Json]:
+        """The answer of environment()."""
+        return environment_answer()
 
-    def _report_parameter(self, error: ParameterError, pointer: str) -> None:
-        place = join(pointer, error.key) if error.key else pointer
-        self.report.fail(error.code, error.message, place, hint=error.hint)
-        self.report.failed.add(pointer)
+    def utc_now(self) -> datetime:
+        """The time at which the file was read. Raises ExpressionError outside of a parameter's default."""
+        self._need_default("utcNow")
+        return self.home.shared.now
 
-    def _computed(self, value: Json, *path: str) -> Json:
-        pointer = join("", *path)
-        result = self.resolve(value, pointer)
-        if self.report.has_failures(pointer):
-            raise _Reported
-        return result
+    def new_guid(self) -> str:
+        """A random GUID. Raises ExpressionError outside of a parameter's default."""
+        self._need_default("newGuid")
+        return str(uuid4())
 
-    def _once(self, section: str, name: str, compute: Any) -> Json:  # noqa: ANN401 - str -> Json
-        key = (section, name)
-        if key in self._known:
-            return self._known[key]
-        if key in self._active:
-            chain = [part for _, part in self._active[self._active.index(key) :]]
-            message = f"the value depends on itself: {' -> '.join([*chain, name])}"
-            raise ExpressionError("Cycle", message)
-        if len(self._active) >= _MAX_CHAIN:
-            message = f"more than {_MAX_CHAIN} variables refer to each other in a chain"
-            raise ExpressionError("BadExpression", message)
-        if self.report.has_failures(join("", section, name)):
-            raise _Reported
-        self._active.append(key)
-        try:
-            self._known[key] = compute(name)
-        finally:
-            self._active.pop()
-        return self._known[key]
+    def _need_default(self, name: str) -> None:
+        if not self.in_default:
+            message = f"{name}() can only stand in the default of a parameter"
+            raise ExpressionError("BadArguments", message)
 
-    def _find(self, noun: str, name: str, section: Mapping[str, Any]) -> str:
-        for known in section:
-            if known.casefold() == name.casefold():
-                return known
-        close = difflib.get_close_matches(name, section, n=1)
-        there = ", ".join(section) or "none"
-        hint = f"did you mean '{close[0]}'?" if close else f"the template declares: {there}"
-        raise ExpressionError(f"Unknown{noun.capitalize()}", f"there is no {noun} '{name}'", hint=hint)
+    def copy_index(self, name: str | None, offset: int) -> int:
+        """The turn of a loop. Raises ExpressionError."""
+        if name is None:
+            # Without a name, ARM means the loop of the resource.
+            around = [loop for loop in self.loops if loop.of_resource] or list(self.loops)
+        else:
+            around = [loop for loop in self.loops if loop.name.casefold() == name.casefold()]
+        if around:
+            return around[-1].index + offset
+        there = ", ".join(loop.name for loop in self.loops) or "none"
+        shown = f"copyIndex('{name}')" if name else "copyIndex()"
+        message = f"{shown} stands in no such copy loop"
+        raise ExpressionError("UnknownLoop", message, hint=f"the loops around it: {there}")
 
-    def _section(self, name: str) -> dict[str, Any]:
-        document = self.report.document.value
-        section = document.get(name, {}) if self.arm and isinstance(document, dict) else {}
-        if isinstance(section, dict):
-            return section
-        self.report.error("WrongType", f"'{name}' must be an object", f"/{name}")
-        return {}
+    def reference(self, target: str, api_version: str | None, *, full: bool) -> Json:
+        """What a resource of this file is like once it is deployed. Raises ExpressionError."""
+        from templates.arm.references import refer
+
+        return refer(self.home, target, api_version, full=full)
+
+    def resource_info(self, symbol: str) -> dict[str, Json]:
+        """What is known of a symbolic resource before it is there. Raises ExpressionError."""
+        from templates.arm.references import info
+
+        return info(self.home, symbol)
+
+    def references(self, symbol: str, *, full: bool) -> list[Json]:
+        """`reference()` of each resource of a symbolic copy loop. Raises ExpressionError."""
+        from templates.arm.references import refer_all
+
+        return refer_all(self.home, symbol, full=full)
