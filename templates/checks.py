@@ -17,6 +17,7 @@ from templates.arm.expressions import kind_of
 from templates.model.steps import ExtensionStep, customizer_types
 from templates.model.walk import choose, fields_of, list_item
 from templates.pointers import join
+from templates.repairs import Remove
 from templates.report import Report
 
 _EXTENSION_FIELD = "x-goldsmith"
@@ -181,6 +182,7 @@ def find_unknown_fields(annotation: Any, data: Any, pointer: str, report: Report
 def _report_unknown(key: str, pointer: str, known: list[str], report: Report) -> None:
     if key in _READ_ONLY and key not in known:
         report.lenient("ReadOnlyField", f"'{key}' is Azure's answer; it is not read here", pointer, key=True)
+        report.repairs.append(Remove(report.written_at(pointer)))
         return
     folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.78)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from templates import arm_id
-from templates.arm.interpolation import find_placeholder
 from templates.checks import parse
 from templates.durations import DurationError, parse_duration
 from templates.model import (
@@ -21,6 +20,7 @@ from templates.model import (
     FileStep,
     LinuxRestartStep,
     ManagedImageDistributor,
+    PlatformImageSource,
     PowerShellStep,
     ScriptStep,
     SharedImageDistributor,
@@ -34,13 +34,10 @@ from templates.report import Report
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_PLACEHOLDER_FIELDS = frozenset(
-    {
-        *("imageId", "galleryImageId", "imageVersionId", "location", "scriptUri", "sourceUri", "publisher"),
-        *("offer", "sku", "version", "runOutputName", "name", "uri", "vmSize", "stagingResourceGroup"),
-    }
-)
 _LEAST_TIMEOUT = 6
+_IMAGE_VERSION = re.compile(r"\d+(\.\d+){2,3}", re.ASCII)
+_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_SUBNET = "Microsoft.Network/virtualNetworks/subnets"
 
 
 def check_properties(properties: dict[str, Any], pointer: str, report: Report) -> None:
@@ -63,33 +60,28 @@ def check_properties(properties: dict[str, Any], pointer: str, report: Report) -
     if isinstance(minutes, int) and 0 < minutes < _LEAST_TIMEOUT:
         message = f"a build in Azure fails with less than {_LEAST_TIMEOUT} minutes"
         report.lenient("ShortTimeout", message, join(pointer, "buildTimeoutInMinutes"))
-    _check_network(properties.get("vmProfile"), join(pointer, "vmProfile", "vnetConfig"), report)
+    if validation.get("sourceValidationOnly") is True and not validation.get("inVMValidations"):
+        message = "sourceValidationOnly is true, but there is nothing to validate"
+        report.warn("NothingToValidate", message, join(pointer, "validate"), key=True)
+    _check_profile(properties.get("vmProfile"), join(pointer, "vmProfile"), report)
+    _check_workload(properties.get("optimize"), join(pointer, "optimize", "workload"), report)
 
 
-def check_placeholders(data: Any, pointer: str, report: Report, name: str = "") -> None:  # noqa: ANN401 - JSON
-    """Report `<name>` left over in ids, regions and addresses; Azure's quickstarts are full of them.
-
-    Runs before the other checks, which then keep silent about the same value.
-    """
-    if isinstance(data, dict):
-        for key, value in data.items():
-            if key not in ("inline", "x-goldsmith", "tags", "artifactTags", "identity"):
-                check_placeholders(value, join(pointer, key), report, key)
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            check_placeholders(value, join(pointer, index), report, name)
-    elif isinstance(data, str) and "<" in data and name in {*_PLACEHOLDER_FIELDS, "replicationRegions"}:
-        left = find_placeholder(data)
-        if left is not None:
-            quoted = f'"{left}=VALUE"' if " " in left else f"{left}=VALUE"
-            hint = f"give it: --var {quoted}, or write the value into the file"
-            report.fail(
-                "Placeholder",
-                f"'<{left}>' is still to be filled in",
-                pointer,
-                hint=hint,
-                inside=data.index("<"),
-            )
+def check_identity(identity: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
+    """Check the ids of the template's identities, and that they fit its type."""
+    if not isinstance(identity, dict):
+        return
+    ids = identity.get("userAssignedIdentities")
+    ids = ids if isinstance(ids, dict) else {}
+    kind = identity.get("type")
+    if kind == "UserAssigned" and not ids:
+        message = "the identity is UserAssigned, but userAssignedIdentities names none"
+        report.lenient("NoIdentity", message, pointer, key=True)
+    if kind == "None" and ids:
+        message = "the identity's type is None, but userAssignedIdentities names some"
+        report.lenient("ExclusiveFields", message, join(pointer, "userAssignedIdentities"), key=True)
+    for text in ids:
+        _check_azure_id(text, _IDENTITY, join(pointer, "userAssignedIdentities", text), report, key=True)
 
 
 # -- source and distribution --------------------------------------------------------------------
@@ -114,6 +106,22 @@ def _check_source(data: Any, pointer: str, report: Report) -> None:  # noqa: ANN
     elif source.type == "SharedImageVersion":
         at = join(pointer, "imageVersionId")
         _check_id(arm_id.parse_image_version, source.image_version_id, at, report)
+    elif source.type == "ISO":
+        _check_sha256(source.sha256_checksum, join(pointer, "sha256Checksum"), report)
+        if not source.source_uri:
+            report.error("BadValue", "the sourceUri is empty", join(pointer, "sourceUri"))
+    else:
+        _check_platform_image(source, pointer, report)
+
+
+def _check_platform_image(source: PlatformImageSource, pointer: str, report: Report) -> None:
+    for name in ("publisher", "offer", "sku"):
+        if not getattr(source, name).strip():
+            report.error("BadValue", f"the {name} is empty", join(pointer, name))
+    if source.version and source.version != arm_id.LATEST and not _IMAGE_VERSION.fullmatch(source.version):
+        message = f"'{source.version}' is no version of a marketplace image"
+        hint = "a version is Major.Minor.Patch, for example 12.20240211.1654, or latest"
+        report.lenient("OddVersion", message, join(pointer, "version"), hint=hint)
 
 
 def _check_distribute(targets: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
@@ -159,16 +167,65 @@ def _check_regions(target: SharedImageDistributor, pointer: str, report: Report)
         seen.add(region)
 
 
-def _check_network(profile: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
-    network = profile.get("vnetConfig") if isinstance(profile, dict) else None
-    if not isinstance(network, dict) or not network.get("containerInstanceSubnetId"):
+# -- what only Azure has: mistakes there spoil nothing here, so they are warnings unless strict -----
+
+
+def _check_profile(profile: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
+    if not isinstance(profile, dict):
+        return
+    ids = profile.get("userAssignedIdentities")
+    for index, text in enumerate(ids if isinstance(ids, list) else ()):
+        _check_azure_id(text, _IDENTITY, join(pointer, "userAssignedIdentities", index), report)
+    _check_network(profile.get("vnetConfig"), join(pointer, "vnetConfig"), report)
+
+
+def _check_network(network: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
+    if not isinstance(network, dict):
+        return
+    subnet = _check_azure_id(network.get("subnetId"), _SUBNET, join(pointer, "subnetId"), report)
+    if not network.get("containerInstanceSubnetId"):
         return
     at = join(pointer, "containerInstanceSubnetId")
+    container = _check_azure_id(network["containerInstanceSubnetId"], _SUBNET, at, report)
     if not network.get("subnetId"):
         report.error("ExclusiveFields", "containerInstanceSubnetId needs subnetId", at, key=True)
     if network.get("proxyVmSize"):
         message = "proxyVmSize and containerInstanceSubnetId exclude each other"
         report.error("ExclusiveFields", message, join(pointer, "proxyVmSize"), key=True)
+    if subnet is not None and subnet == container:
+        report.error("BadSubnet", "containerInstanceSubnetId must be another subnet than subnetId", at)
+    elif subnet is not None and container is not None and subnet.parent != container.parent:
+        message = "containerInstanceSubnetId must lie in the virtual network of subnetId"
+        report.error("BadSubnet", message, at)
+
+
+def _check_azure_id(
+    text: Any,  # noqa: ANN401 - any JSON value
+    kind: str,
+    pointer: str,
+    report: Report,
+    *,
+    key: bool = False,
+) -> arm_id.ResourceId | None:
+    """The id of a resource of Azure's that has no meaning here; None where it is none."""
+    if not isinstance(text, str) or not text or "<" in text:
+        return None
+    try:
+        found = arm_id.ResourceId.parse(text)
+    except arm_id.ResourceIdError as error:
+        report.lenient(error.code, error.message, pointer, hint=error.hint, key=key)
+        return None
+    if not found.is_a(kind):
+        message = f"'{text}' is the id of a {found.type}, not of a {kind}"
+        report.lenient("BadResourceId", message, pointer, key=key)
+        return None
+    return found
+
+
+def _check_workload(optimize: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
+    workload = optimize.get("workload") if isinstance(optimize, dict) else None
+    if isinstance(workload, dict) and isinstance(workload.get("sha256Checksum"), str):
+        _check_sha256(workload["sha256Checksum"], join(pointer, "sha256Checksum"), report)
 
 
 # -- steps ----------------------------------------------------------------------------------------

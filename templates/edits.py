@@ -1,0 +1,190 @@
+"""Repairs as edits of a text: everything they do not touch stays as it was, to the last blank."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from templates.json_reader import JsonDocument
+from templates.pointers import join, last, parent
+from templates.repairs import Insert, Remove, Rename, Repair, Replace
+
+_KEY = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BLANKS = " \t\r\n"
+# New members stand where people expect them: these first, all others before `properties`.
+_FIRST = ("type", "apiVersion", "name")
+_REFERENCE = re.compile(r"\[\s*(parameters|variables)\s*\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The characters from `start` to `end` become `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class NotInFile(Exception):
+    """What would have to change is not written there: it came out of an expression or a variable."""
+
+
+def value_at(value: Any, pointer: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The value at a JSON pointer. Raises KeyError."""
+    parts = pointer.split("/")[1:]
+    for part in parts:
+        if isinstance(value, dict):
+            value = value[last("/" + part)]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise KeyError(pointer)
+    return value
+
+
+def as_written(repair: Repair, document: JsonDocument) -> Repair:
+    """`repair` as one of a literal in the file, following a parameter or variable used only there.
+
+    Raises NotInFile.
+    """
+    try:
+        if isinstance(repair, Rename | Remove):
+            document.offset_of_key(repair.pointer)
+            return repair
+        found = value_at(document.value, repair.pointer)
+    except KeyError:
+        raise NotInFile from None
+    if isinstance(repair, Insert):
+        if not isinstance(found, dict) or not found or repair.name in found:
+            raise NotInFile
+        return repair
+    if _same(found, repair.old):
+        return repair
+    home = _home_of(found, repair, document)
+    return Replace(home, repair.old, repair.new, repair.native)
+
+
+def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON value
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _home_of(found: Any, repair: Replace, document: JsonDocument) -> str:  # noqa: ANN401
+    """Where the literal stands that the expression `found` names. Raises NotInFile.
+
+    Only a literal that nothing else in the file uses may change.
+    """
+    match = _REFERENCE.fullmatch(found) if isinstance(found, str) else None
+    section: Any = document.value.get(match[1].lower()) if match else None
+    if match is None or not isinstance(section, Mapping):
+        raise NotInFile
+    name = next((known for known in section if known.casefold() == match[2].casefold()), None)
+    uses = re.findall(rf"{match[1]}\s*\(\s*'{re.escape(match[2])}'", document.text, re.IGNORECASE)
+    if name is None or len(uses) != 1 or "'copy'" in document.text:
+        raise NotInFile
+    home = join("", match[1].lower(), name)
+    if match[1].lower() == "parameters":
+        definition = section[name]
+        if not isinstance(definition, dict) or repair.new not in definition.get("allowedValues", [repair.new]):
+            raise NotInFile
+        if str(definition.get("type")).casefold().startswith("secure"):
+            raise NotInFile
+        home = join(home, "defaultValue")
+    try:
+        if _same(value_at(document.value, home), repair.old):
+            return home
+    except KeyError:
+        pass
+    raise NotInFile
+
+
+# -- one repair -------------------------------------------------------------------------------------
+
+
+def edits_of(repair: Repair, document: JsonDocument) -> list[Edit]:
+    """The edits that make `repair`, which is `as_written`."""
+    if isinstance(repair, Rename):
+        start = document.offset_of_key(repair.pointer)
+        return [Edit(start, _end_of_key(document.text, start), _json(repair.new))]
+    if isinstance(repair, Remove):
+        return _remove(repair, document)
+    if isinstance(repair, Insert):
+        return [_insert(repair, document)]
+    start, end = document.offset_of(repair.pointer), document.end_of(repair.pointer)
+    if repair.new == [repair.old]:  # brackets around it keep its own form
+        return [Edit(start, start, "["), Edit(end, end, "]")]
+    return [Edit(start, end, _json(repair.new))]
+
+
+def _insert(repair: Insert, document: JsonDocument) -> Edit:
+    members = value_at(document.value, repair.pointer)
+    places = {key: document.offset_of_key(join(repair.pointer, key)) for key in members}
+    at = min(places.values())
+    if repair.name not in _FIRST:
+        at = next((place for key, place in places.items() if key.casefold() == "properties"), at)
+    before = len(document.text[:at].rstrip(_BLANKS))
+    gap = document.text[before:at] or " "
+    return Edit(at, at, f"{_json(repair.name)}: {_json(repair.value)},{gap}")
+
+
+def _remove(repair: Remove, document: JsonDocument) -> list[Edit]:
+    """The member with the one comma that belongs to it. Nothing where a comment stands in the way."""
+    text = document.text
+    start, end = document.offset_of_key(repair.pointer), document.end_of(repair.pointer)
+    after = _next_token(text, end)
+    if text[after] == ",":
+        return [Edit(start, _next_token(text, after + 1), "")]
+    before = len(text[:start].rstrip(_BLANKS)) - 1
+    if text[after] != "}" or text[before] not in ",{":
+        return []
+    return [Edit(before if text[before] == "," else start, end, "")]
+
+
+def _next_token(text: str, start: int) -> int:
+    while start < len(text) and text[start] in _BLANKS:
+        start += 1
+    return start
+
+
+def _end_of_key(text: str, start: int) -> int:
+    match = _KEY.match(text, start)
+    return match.end() if match else start
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, ensure_ascii=False)
+
+
+# -- many of them -------------------------------------------------------------------------------------
+
+
+def in_one_go(repairs: Iterable[Repair], document: JsonDocument) -> tuple[str, list[Repair]]:
+    """The text after as many of `repairs` as fit together, and which these are.
+
+    What touches the same characters as another one, or takes a second member out of one object, has to
+    wait for the next round.
+    """
+    text, taken, done = document.text, [], []
+    robbed: set[str] = set()
+    order = {name: index for index, name in enumerate(_FIRST)}
+    for repair in sorted(repairs, key=lambda r: order.get(r.name, 9) if isinstance(r, Insert) else 9):
+        edits = edits_of(repair, document)
+        owner = parent(repair.pointer)
+        if not edits or any(_touch(edit, other) for edit in edits for other in taken):
+            continue
+        if isinstance(repair, Remove):
+            if owner in robbed:
+                continue
+            robbed.add(owner)
+        taken.extend(edits)
+        done.append(repair)
+    indexed = sorted(enumerate(taken), key=lambda pair: (pair[1].start, pair[1].end, pair[0]))
+    for _, edit in reversed(indexed):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text, done
+
+
+def _touch(one: Edit, other: Edit) -> bool:
+    return one.start < other.end and other.start < one.end
