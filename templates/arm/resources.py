@@ -142,8 +142,9 @@ def _check_spelling(kind: str, known: str, pointer: str, report: Report) -> None
     if kind.casefold() == SHORT_TYPE.casefold():
         message = f"'{kind}' is short for {IMAGE_TEMPLATE_TYPE}"
         report.lenient("ShortType", message, pointer, hint=f"write {IMAGE_TEMPLATE_TYPE}")
-    elif "/" in kind and known != kind and known.casefold() == kind.casefold() and report.strict:
-        report.error("WrongCase", f"the type is written '{known}', not '{kind}'", pointer)
+    elif "/" in kind and known != kind and known.casefold() == kind.casefold():
+        message = f"the type is written '{known}', not '{kind}'"
+        report.lenient("WrongCase", message, pointer, hint=f"write '{known}'")
 
 
 class _Finder:
@@ -190,6 +191,7 @@ class _Finder:
         properties = entry.body.get("properties")
         is_linked = isinstance(properties, dict) and "templateLink" in properties
         if not is_linked and not matters(entry.body):
+            self._skim(entry)
             return
         if not self._is_wanted(entry):
             return
@@ -205,12 +207,32 @@ class _Finder:
             return
         yield from self.deployment(nested)
 
+    def _skim(self, entry: Entry) -> None:
+        """Tell what a deployment holds that has nothing to be made here; its mistakes are nobody's."""
+        try:
+            entries = entry.nested.entries if entry.is_wanted else []
+        except ExpressionError:
+            return
+        for inner in entries:
+            if inner.type == DEPLOYMENT_TYPE:
+                self._skim(inner)
+            elif not inner.is_existing:
+                self._other(inner)
+
     def _other(self, entry: Entry) -> None:
+        """Tell about each type once: what a hundred role assignments say is the same."""
+        if entry.type.casefold() in self.told:
+            return
+        try:
+            if not entry.is_wanted:
+                return
+        except ExpressionError:
+            pass  # whoever cannot be left out for certain is told about
+        self.told.add(entry.type.casefold())
         type_at, note = join(entry.pointer, "type"), note_for(entry.type)
         if note is not None:
             self.report.warn("Noted", f"{entry.type}: {note}", type_at)
-        elif entry.type.casefold() not in self.told:
-            self.told.add(entry.type.casefold())
+        else:
             message = f"the resource of type '{entry.type}' is left alone"
             self.report.warn("OtherResource", message, type_at, hint="Goldsmith builds image templates")
 
