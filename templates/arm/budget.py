@@ -8,12 +8,12 @@ MAX_STEPS = 3_000_000
 # ARM refuses a template above 4 MB, computed values included: no value in it can be larger.
 MAX_SIZE = 4 * 1024 * 1024
 MAX_DEPTH = 100
-_SIZE_OF_A_STEP = 64
+SIZE_OF_A_STEP = 16
 _SMALL = 4096
 
 
 class Budget:
-    """Steps left. A step is the call of a function, or 64 characters (as JSON) that it makes or reads.
+    """Steps left. A step is the call of a function, or 16 characters (as JSON) that it makes or reads.
 
     Once nothing is left every later expression fails at once: the sum is what must stay small.
     """
@@ -34,7 +34,7 @@ class Budget:
 
     def pay(self, value: Json) -> Json:
         """`value`, paid for by its size. Raises ExpressionError, also when it is too large or too deep."""
-        self.spend(measure(value) // _SIZE_OF_A_STEP)
+        self.spend(measure(value) // SIZE_OF_A_STEP)
         return value
 
     def check(self, value: Json) -> Json:

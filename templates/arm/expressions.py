@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import functools
+from itertools import islice
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from templates.arm import functions
-from templates.arm.budget import Budget
+from templates.arm.budget import SIZE_OF_A_STEP, Budget
 from templates.arm.context import Context
 from templates.arm.functions.values import find_key, is_int
 from templates.arm.syntax import (
@@ -43,8 +44,9 @@ __all__ = [
     "unescape",
 ]
 
-# Copy loops evaluate the same text hundreds of times.
-_parse = functools.lru_cache(maxsize=512)(parse)
+# Copy loops evaluate the same text hundreds of times; trees of long ones would fill the memory.
+_parse_again = functools.lru_cache(maxsize=512)(parse)
+_LONG = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Evaluation:
         if target is None and (node.safe or _is_guarded(node.target)):
             return None
         key = self.value(node.key)
+        steps = 1 + len(target) // SIZE_OF_A_STEP if isinstance(target, dict) else 1
+        self.context.budget.spend(steps)
         return try_property(target, key) if node.safe else get_property(target, key, node.offset)
 
     def _call(self, node: Call) -> Json:
@@ -90,25 +94,24 @@ def evaluate(text: str, context: Context) -> Json:
 
     The result may be a part of a parameter or variable: it must not be changed.
     """
-    context.budget.spend(1 + len(text) // 64)
+    context.budget.spend(1 + len(text) // SIZE_OF_A_STEP)
     try:
-        return Evaluation(context, {}).value(_parse(text))
+        return Evaluation(context, {}).value(parse(text) if len(text) > _LONG else _parse_again(text))
     except RecursionError:
         raise ExpressionError("TooComplex", "expressions refer to each other too deeply") from None
 
 
 def get_property(target: Json, key: Json, offset: int = 0) -> Json:
     """`target.key`, names compared without case. Raises ExpressionError naming what there is."""
+    found, value = _look_up(target, key)
+    if found:
+        return value
     if isinstance(target, dict) and isinstance(key, str):
-        name = find_key(target, key)
-        if name is not None:
-            return target[name]
-        close = difflib.get_close_matches(key, target, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else _properties(target)
+        names = list(islice(target, 100))  # looking for a similar name takes long in a large object
+        close = difflib.get_close_matches(key, names, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names[:20]) or 'none'}"
         raise ExpressionError("UnknownProperty", f"there is no property '{key}'", offset=offset, hint=hint)
     if isinstance(target, list) and is_int(key):
-        if 0 <= key < len(target):
-            return target[key]
         message = f"the index {key} is outside of an array of {len(target)}"
         raise ExpressionError("BadIndex", message, offset=offset)
     wanted = f"property '{key}'" if isinstance(key, str) else f"index {key}" if is_int(key) else kind_of(key)
@@ -117,16 +120,17 @@ def get_property(target: Json, key: Json, offset: int = 0) -> Json:
 
 def try_property(target: Json, key: Json) -> Json:
     """`target.?key`: null where `get_property` would raise."""
-    try:
-        return get_property(target, key)
-    except ExpressionError:
-        return None
+    return _look_up(target, key)[1]
 
 
-def _properties(target: dict[str, Json]) -> str:
-    names = list(target)[:20]
-    more = ", …" if len(target) > len(names) else ""
-    return f"there are: {', '.join(names) or 'none'}{more}"
+def _look_up(target: Json, key: Json) -> tuple[bool, Json]:
+    """Whether there is such a property or item, and its value."""
+    if isinstance(target, dict) and isinstance(key, str):
+        name = find_key(target, key)
+        return (False, None) if name is None else (True, target[name])
+    if isinstance(target, list) and is_int(key) and 0 <= key < len(target):
+        return True, target[key]
+    return False, None
 
 
 def _is_guarded(node: Node) -> bool:

@@ -165,7 +165,10 @@ def _from_end(items: Json, index: Json) -> Json:
 
 def without_doubles(items: list[Json]) -> list[Json]:
     """`items`, each value once, at its first place."""
-    return list({identity(item): item for item in reversed(items)}.values())[::-1]
+    seen: dict[str, Json] = {}
+    for item in items:
+        seen.setdefault(identity(item), item)
+    return list(seen.values())
 
 
 def _sequence(value: Json, what: str) -> str | list[Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from templates.arm.functions.registry import function
-from templates.arm.functions.values import bad, integer, text
+from templates.arm.functions.values import bad, integer, quoted, text
 from templates.arm.syntax import Json
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -60,4 +60,4 @@ def _network(value: Json, what: str) -> _Network:
         except ValueError:
             pass
     hint = "for example 10.0.0.0/16 or fd00::/48"
-    raise bad(f"{what}: '{given:.60}' is no network in CIDR notation", hint=hint)
+    raise bad(f"{what}: {quoted(given)} is no network in CIDR notation", hint=hint)

@@ -48,7 +48,8 @@ _STANDARD = {
     "Y": "yyyy MMMM",
 }
 _PART = re.compile(
-    r"(?P<quoted>'[^']*'|\"[^\"]*\")|\\(?P<escaped>.)|(?P<dot>\.(?=F))|(?P<run>([yMdHhmsfFtzKg])\5*)|(?P<other>.)",
+    r"(?P<quoted>'[^']*'|\"[^\"]*\")|\\(?P<escaped>.)|(?P<optional>\.?F+)"
+    r"|(?P<run>([yMdHhmsftzKg])\5*)|(?P<other>.)",
     re.DOTALL,
 )
 
@@ -63,11 +64,10 @@ def format_date(moment: datetime, form: str) -> str:
     result = ""
     for match in _PART.finditer(form):
         if match["run"]:
-            shown = _run(moment, match["run"])
-            # A point before an empty fraction goes with it.
-            result = result.removesuffix("\0") + shown if not shown else result.replace("\0", ".") + shown
-        elif match["dot"]:
-            result += "\0"
+            result += _LETTERS[match["run"][0]](moment, len(match["run"]))
+        elif match["optional"]:  # a point before an empty fraction goes with it
+            digits = _fraction(moment, match["optional"].count("F")).rstrip("0")
+            result += "." * (bool(digits) and match["optional"].startswith(".")) + digits
         elif match["other"] in ("'", '"', "\\"):
             raise ValueError(f"{match['other']} has no end")
         else:
@@ -75,14 +75,10 @@ def format_date(moment: datetime, form: str) -> str:
     return result
 
 
-def _run(moment: datetime, run: str) -> str:
-    letter, count = run[0], len(run)
-    if letter in "fF":
-        if count > 7:
-            raise ValueError("a fraction has 7 digits at most")
-        digits = f"{moment.microsecond:06}0"[:count]
-        return digits if letter == "f" else digits.rstrip("0")
-    return _LETTERS[letter](moment, count)
+def _fraction(moment: datetime, count: int) -> str:
+    if count > 7:
+        raise ValueError("a fraction has 7 digits at most")
+    return f"{moment.microsecond:06}0"[:count]
 
 
 def _year(moment: datetime, count: int) -> str:
@@ -125,6 +121,7 @@ _LETTERS: dict[str, Callable[[datetime, int], str]] = {
     "h": lambda moment, count: _padded(moment.hour % 12 or 12, count),
     "m": lambda moment, count: _padded(moment.minute, count),
     "s": lambda moment, count: _padded(moment.second, count),
+    "f": _fraction,
     "t": lambda moment, count: ("AM" if moment.hour < 12 else "PM")[:count],
     "z": _zone,
     "K": lambda moment, count: count * ("Z" if not moment.utcoffset() else _zone(moment, 3)),

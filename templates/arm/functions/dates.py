@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from templates.arm.functions.date_formats import format_date
 from templates.arm.functions.registry import function
-from templates.arm.functions.values import bad, integer, text
+from templates.arm.functions.values import bad, integer, quoted, text
 from templates.arm.syntax import Json
 
 _ISO = "yyyy-MM-ddTHH:mm:ss.FFFFFFFZ"  # the fraction is only there when it is not zero
@@ -57,7 +57,7 @@ def show_date(moment: datetime, form: str, what: str) -> str:
         return format_date(moment.astimezone(UTC), form)
     except ValueError as error:
         hint = "the formats are those of .NET, for example 'yyyy-MM-dd' or 'u'"
-        raise bad(f"{what}: '{form:.60}' is no format of a date: {error}", hint=hint) from None
+        raise bad(f"{what}: {quoted(form)} is no format of a date: {error}", hint=hint) from None
 
 
 def parse_date(value: str, what: str) -> datetime:
@@ -67,7 +67,7 @@ def parse_date(value: str, what: str) -> datetime:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         hint = "for example 2026-01-31T00:00:00Z"
-        raise bad(f"{what}: '{value:.60}' is no date", hint=hint) from None
+        raise bad(f"{what}: {quoted(value)} is no date", hint=hint) from None
 
 
 def _american(value: str) -> datetime | None:
@@ -86,7 +86,7 @@ def _parse_duration(value: str) -> timedelta:
     match = _DURATION.fullmatch(value)
     if match is None:
         hint = "for example P1D, -P9D, PT1H30M or P1Y2M; weeks are written in days"
-        raise bad(f"dateTimeAdd(): '{value:.60}' is no ISO 8601 duration", hint=hint)
+        raise bad(f"dateTimeAdd(): {quoted(value)} is no ISO 8601 duration", hint=hint)
     years, months, days, hours, minutes = (int(part or 0) for part in match.groups()[1:6])
     years, months = years + months // 12, months % 12
     try:
@@ -97,5 +97,5 @@ def _parse_duration(value: str) -> timedelta:
             seconds=float(match[7] or 0),
         )
     except OverflowError:
-        raise bad(f"dateTimeAdd(): the duration '{value:.60}' is too long") from None
+        raise bad(f"dateTimeAdd(): the duration {quoted(value)} is too long") from None
     return -span if match[1] else span

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from templates.arm.functions.objects import parse_json
 from templates.arm.functions.registry import function
-from templates.arm.functions.values import bad, text, to_utf8
+from templates.arm.functions.values import bad, quoted, text, to_utf8
 from templates.arm.syntax import Json
 
 
@@ -52,10 +52,10 @@ def _uri(base: Json, relative: Json) -> Json:
     try:
         parts = urlsplit(start)
         joined = urljoin(start, rest)
-    except ValueError as error:
-        raise bad(f"uri(): {error}") from None
+    except ValueError:
+        raise bad(f"uri(): {quoted(start)} and {quoted(rest)} make no URI") from None
     if not parts.scheme or not parts.netloc:
-        raise bad(f"uri(): '{start:.60}' is no absolute URI", hint="for example https://example.com/files/")
+        raise bad(f"uri(): {quoted(start)} is no absolute URI", hint="for example https://example.com/files/")
     return joined
 
 

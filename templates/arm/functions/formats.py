@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
+from math import isfinite
 
 from templates.arm.budget import refuse_above
 from templates.arm.functions.registry import function
-from templates.arm.functions.values import bad, display, is_int, text
+from templates.arm.functions.values import bad, display, is_int, quoted, text
 from templates.arm.syntax import Json, kind_of
 
+_WIDE = Context(prec=500)  # the largest float has 309 digits before the point
 _PLACE = re.compile(
     r"\{\{|\}\}|\{\s*(\d+)\s*(?:,\s*(-?\d{1,4})\s*)?(?::((?:[^{}]|\{\{|\}\})*))?\}|[{}]", re.ASCII
 )
@@ -37,7 +39,7 @@ def _place(match: re.Match[str], values: tuple[Json, ...]) -> str:
         raise bad(message, hint="write {{ and }} for braces themselves")
     index = int(match[1]) if len(match[1]) < 6 else len(values)
     if index >= len(values):
-        raise bad(f"format(): '{match.group():.60}' has no argument; there are {len(values)}")
+        raise bad(f"format(): {quoted(match.group())} has no argument; there are {len(values)}")
     shown = _formatted(values[index], match[3] or "")
     width = int(match[2] or 0)
     return shown.rjust(width) if width >= 0 else shown.ljust(-width)
@@ -45,7 +47,7 @@ def _place(match: re.Match[str], values: tuple[Json, ...]) -> str:
 
 def _formatted(value: Json, form: str) -> str:
     # Strings, bools and null have no formats: .NET does not look at one given to them.
-    if not form or isinstance(value, bool) or not isinstance(value, int | float):
+    if not form or isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return display(value)
     match = _STANDARD.fullmatch(form)
     if match is not None:
@@ -89,10 +91,10 @@ def _custom(value: Decimal, whole: str, fraction: str, percent: str) -> str:
 
 
 def _rounded(value: Decimal, digits: int) -> Decimal:
-    return value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    return value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _WIDE)
 
 
 def _unknown(value: Json, form: str) -> Exception:
-    message = f"format(): the format '{form:.60}' of {kind_of(value)} is not supported"
+    message = f"format(): the format {quoted(form)} of {kind_of(value)} is not supported"
     hint = "supported are D, F, G, N, P, X with a number of digits, and patterns such as 000 or #,##0.00"
     return bad(message, hint=hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from templates.arm.budget import measure, refuse_above
 from templates.arm.functions.objects import object_of
 from templates.arm.functions.registry import function
 from templates.arm.functions.values import array, bad, boolean, obj, text
@@ -29,6 +30,18 @@ class _Lambda:
         return Evaluation(around.context, {**around.variables, **known}).value(self.body)
 
 
+class _Held:
+    """Adds up the results of a loop, so that it ends before they fill the memory."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def __call__(self, value: Json) -> Json:
+        self.size += measure(value)
+        refuse_above(self.size)
+        return value
+
+
 @function("lambda", 1, None, lazy=True)
 def _stray_lambda(_evaluation: Evaluation, *_parts: Node) -> NoReturn:
     raise bad("lambda() stands only as an argument of map(), filter(), reduce() and their kin")
@@ -47,7 +60,8 @@ def _lambda_variables(evaluation: Evaluation, name: Node) -> Json:
 @function("map", 2, lazy=True)
 def _map(evaluation: Evaluation, items: Node, body: Node) -> Json:
     change = _read(body, evaluation, "map()", 2)
-    return [change(item, index) for index, item in _numbered(items, evaluation, "map()")]
+    held = _Held()
+    return [held(change(item, index)) for index, item in _numbered(items, evaluation, "map()")]
 
 
 @function("filter", 2, lazy=True)
@@ -86,9 +100,10 @@ def _to_object(evaluation: Evaluation, items: Node, key: Node, value: Node | Non
     name = _read(key, evaluation, "toObject()", 1)
     content = _read(value, evaluation, "toObject()", 1) if value is not None else None
     pairs = _numbered(items, evaluation, "toObject()")
+    held = _Held()
     return object_of(
         [
-            (text(name(item), "a key of toObject()"), content(item) if content is not None else item)
+            (text(name(item), "a key of toObject()"), held(content(item)) if content is not None else item)
             for _, item in pairs
         ]
     )
@@ -98,7 +113,8 @@ def _to_object(evaluation: Evaluation, items: Node, key: Node, value: Node | Non
 def _map_values(evaluation: Evaluation, target: Node, body: Node) -> Json:
     change = _read(body, evaluation, "mapValues()", 1)
     given = obj(evaluation.value(target), "the first argument of mapValues()")
-    return {key: change(item) for key, item in given.items()}
+    held = _Held()
+    return {key: held(change(item)) for key, item in given.items()}
 
 
 @function("groupBy", 2, lazy=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from templates.arm.functions.registry import function
-from templates.arm.functions.values import bad, boolean, is_int, order_key, same
+from templates.arm.functions.values import bad, boolean, is_int, order_key, quoted, same
 from templates.arm.syntax import Json, Node, kind_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _bool(value: Json) -> Json:
         return value != 0
     word = _WORDS.get(value.strip().casefold()) if isinstance(value, str) else None
     if word is None:
-        shown = f"'{value}'" if isinstance(value, str) else kind_of(value)
+        shown = quoted(value) if isinstance(value, str) else kind_of(value)
         raise bad(f"bool(): {shown} is no bool", hint="it takes 'true', 'false' and ints")
     return word
 

@@ -6,7 +6,7 @@ import math
 import re
 
 from templates.arm.functions.registry import function
-from templates.arm.functions.values import bad, fits, integer, is_int
+from templates.arm.functions.values import bad, fits, integer, is_int, quoted
 from templates.arm.syntax import Json, kind_of
 
 _INT = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
@@ -46,7 +46,7 @@ def _int(value: Json) -> Json:
         return fits(round(value), "int()")  # .NET rounds half to even too
     if isinstance(value, str) and _INT.fullmatch(value):
         return fits(int(value), "int()")
-    shown = f"'{value:.40}'" if isinstance(value, str) else kind_of(value)
+    shown = quoted(value) if isinstance(value, str) else kind_of(value)
     raise bad(f"int(): {shown} is no int")
 
 
@@ -56,7 +56,7 @@ def _float(value: Json) -> Json:
         return float(value)
     if isinstance(value, str) and _FLOAT.fullmatch(value) and math.isfinite(number := float(value)):
         return number
-    shown = f"'{value:.40}'" if isinstance(value, str) else kind_of(value)
+    shown = quoted(value) if isinstance(value, str) else kind_of(value)
     raise bad(f"float(): {shown} is no number")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import NoReturn
 
@@ -97,8 +98,13 @@ def parse_json(whole: str, what: str) -> Json:
         # int() of thousands of digits is slow, so the length is looked at first.
         return fits(int(digits) if len(digits) <= 20 else 2**64, what)
 
+    def to_float(digits: str) -> float:
+        return number if math.isfinite(number := float(digits)) else refuse(digits[:60])
+
     try:
-        return json.loads(_double_quoted(whole), parse_constant=refuse, parse_int=to_int)
+        return json.loads(
+            _double_quoted(whole), parse_constant=refuse, parse_int=to_int, parse_float=to_float
+        )
     except json.JSONDecodeError as error:
         message = f"{what}: not JSON: {error.msg} at character {error.pos}"
     except RecursionError:

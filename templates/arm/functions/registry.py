@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates.arm.budget import measure
+from templates.arm.budget import SIZE_OF_A_STEP, measure, refuse_above
 from templates.arm.syntax import Call, ExpressionError, Json
 
 if TYPE_CHECKING:
@@ -73,14 +73,27 @@ def call(node: Call, evaluation: Evaluation) -> Json:
     if found.lazy:
         value = found.call(evaluation, *node.arguments)
         return value if found.part else budget.pay(value)
-    arguments = [evaluation.value(argument) for argument in node.arguments]
+    arguments = _evaluated(node, evaluation)
     if found.context:
         return budget.check(found.call(evaluation.context, *arguments))
     for argument in arguments:
         if isinstance(argument, str | list | dict):
-            budget.spend((measure(argument) if found.deep else len(argument)) // 64)
+            budget.spend((measure(argument) if found.deep else len(argument)) // SIZE_OF_A_STEP)
     value = found.call(*arguments)
     return value if found.part else budget.pay(value)
+
+
+def _evaluated(node: Call, evaluation: Evaluation) -> list[Json]:
+    """The arguments; a long row of large ones is refused before all of them are made."""
+    values: list[Json] = []
+    size = 0
+    for argument in node.arguments:
+        value = evaluation.value(argument)
+        values.append(value)
+        if isinstance(value, str | list):
+            size += len(value) * (1 if isinstance(value, str) else 8)
+            refuse_above(size)
+    return values
 
 
 def find(name: str) -> Function:

@@ -13,6 +13,11 @@ def bad(message: str, *, hint: str | None = None) -> ExpressionError:
     return ExpressionError("BadArguments", message, hint=hint)
 
 
+def quoted(value: str) -> str:
+    """`value` for a message: whole, so that a secret in it is still found and hidden, or not at all."""
+    return f"'{value}'" if len(value) <= 60 else f"a text of {len(value)} characters"
+
+
 def text(value: Json, what: str) -> str:
     """`value`, which must be a string. Raises ExpressionError."""
     if not isinstance(value, str):
@@ -70,13 +75,11 @@ def find_key(target: dict[str, Json], key: str) -> str | None:
 
 def same(left: Json, right: Json) -> bool:
     """Equality of `equals()`: strings with their case, objects in any order, 1 is neither true nor 1.0."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, dict):
+    if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(value, right[key]) for key, value in left.items())
-    return bool(left == right)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return type(left) is type(right) and bool(left == right)
 
 
 def identity(value: Json) -> str:
