@@ -26,13 +26,17 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One problem at one place. `code` is stable (CamelCase); `hint` says what to do about it."""
+    """One problem at one place. `code` is stable (CamelCase); `hint` says what to do about it.
+
+    `is_quotable`: whether its line of the file may be shown; one that holds a secret may not.
+    """
 
     severity: Severity
     code: str
     message: str
     location: Location
     hint: str | None = None
+    is_quotable: bool = True
 
 
 class TemplateError(GoldsmithError):

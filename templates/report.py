@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from templates.pointers import parent
 from templates.repairs import Repair
 
 _MASK = "****"
+_LEAST_START = 6
 
 
 class Report:
@@ -117,10 +119,43 @@ class Report:
             self._errors.add(where.pointer)
 
     def _clean(self, found: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
+        masks = [mask for secret in dict.fromkeys(self.secrets) if len(secret) > 2 for mask in _forms(secret)]
+        masks.sort(key=len, reverse=True)  # the longest first: one may be a part of another
+        if not masks:
+            yield from found
+            return
+        lines = self.document.text.split("\n")
         for diagnostic in found:
-            message, hint = diagnostic.message, diagnostic.hint
-            for secret in self.secrets:
-                if len(secret) > 2:
-                    message = message.replace(secret, _MASK)
-                    hint = hint.replace(secret, _MASK) if hint else hint
-            yield replace(diagnostic, message=message, hint=hint)
+            hint, number = diagnostic.hint, diagnostic.location.line
+            source = lines[number - 1] if number <= len(lines) else ""
+            yield replace(
+                diagnostic,
+                message=_masked(diagnostic.message, masks),
+                hint=_masked(hint, masks) if hint else hint,
+                is_quotable=not any(mask in source for mask in masks),
+            )
+
+
+def _forms(secret: str) -> set[str]:
+    """How a secret may be written in a message, or in the file as the default of a parameter."""
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+    return {secret, *escaped}
+
+
+def _masked(text: str, masks: list[str]) -> str:
+    for mask in masks:
+        text = text.replace(mask, _MASK)
+    # A message cuts long values off ("…"), so that only the start of a secret may be left of it.
+    end = text.find("…")
+    while end >= 0:
+        cut = max((_overlap(text[:end], mask) for mask in masks), default=0)
+        if cut >= _LEAST_START:
+            text = text[: end - cut] + _MASK + text[end:]
+            end = text.find("…", end - cut)
+        end = text.find("…", end + 1)
+    return text
+
+
+def _overlap(text: str, secret: str) -> int:
+    """How many characters of the start of `secret` stand at the end of `text`."""
+    return next((n for n in range(min(len(text), len(secret)), 0, -1) if text.endswith(secret[:n])), 0)
