@@ -114,7 +114,10 @@ def get_property(target: Json, key: Json, offset: int = 0) -> Json:
     if isinstance(target, list) and is_int(key):
         message = f"the index {key} is outside of an array of {len(target)}"
         raise ExpressionError("BadIndex", message, offset=offset)
-    wanted = f"property '{key}'" if isinstance(key, str) else f"index {key}" if is_int(key) else kind_of(key)
+    if not isinstance(key, str) and not is_int(key):
+        message = f"{kind_of(key)} is neither the name of a property nor an index"
+        raise ExpressionError("BadIndex", message, offset=offset)
+    wanted = f"property '{key}'" if isinstance(key, str) else f"index {key}"
     raise ExpressionError("BadIndex", f"{kind_of(target)} has no {wanted}", offset=offset)
 
 

@@ -18,7 +18,7 @@ from templates.arm.functions import (
     resources,
     strings,
 )
-from templates.arm.functions.registry import REGISTRY, Function, call, find, function
+from templates.arm.functions.registry import REGISTRY, Function, call
 
 __all__ = [
     "REGISTRY",
@@ -29,9 +29,7 @@ __all__ = [
     "dates",
     "deployment",
     "encodings",
-    "find",
     "formats",
-    "function",
     "hashes",
     "lambdas",
     "logical",

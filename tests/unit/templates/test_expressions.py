@@ -69,7 +69,7 @@ def test_values(text, value):
         ("[1.5]", "BadExpression", 1, "no meaning"),
         ("[parameters('list')[9]]", "BadIndex", 19, "outside of an array of 2"),
         ("[parameters('list')[-1]]", "BadIndex", 19, "outside of an array of 2"),
-        ("[parameters('list')[true()]]", "BadIndex", 19, "an array has no a bool"),
+        ("[parameters('list')[true()]]", "BadIndex", 19, "a bool is neither the name of a property nor an index"),
         ("[parameters('name').x]", "BadIndex", 19, "a string has no property 'x'"),
         ("[parameters('obj').none.x]", "BadIndex", 23, "null has no property 'x'"),
         ("[parameters('obj').Kay]", "UnknownProperty", 18, "no property 'Kay'"),
