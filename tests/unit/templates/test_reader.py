@@ -212,6 +212,8 @@ SHELL = {"type": "Shell", "inline": ["true"]}
 SHARED = {"type": "SharedImage", "runOutputName": "out", "galleryImageId": f"{COMPUTE}/galleries/g/images/d"}
 MANAGED = {"type": "ManagedImage", "runOutputName": "out", "imageId": f"{COMPUTE}/images/i", "location": "w"}
 C0, D0 = "/properties/customize/0", "/properties/distribute/0"
+VNET = "/subscriptions/SUB/resourceGroups/GRP/providers/Microsoft.Network/virtualNetworks"
+VNET_CONFIG = "/properties/vmProfile/vnetConfig"
 
 
 def step(**fields):
@@ -220,6 +222,12 @@ def step(**fields):
 
 def target(**fields):
     return {"distribute": [{**SHARED, **fields}]}
+
+
+def container(network, subnet, other_network, other_subnet, **fields):
+    ids = {"subnetId": (network, subnet), "containerInstanceSubnetId": (other_network, other_subnet)}
+    config = {name: f"{VNET}/{net}/subnets/{sub}" for name, (net, sub) in ids.items()}
+    return {"vmProfile": {"vnetConfig": {**config, **fields}}}
 
 
 @pytest.mark.parametrize(
@@ -232,15 +240,16 @@ def target(**fields):
             [(E, "NoValidatorScript", "/properties/validate/inVMValidations/0")],
         ),
         (step(type="PowerShell", runAsSystem=True), [(E, "NeedsElevation", f"{C0}/runAsSystem")]),
-        (step(type="PowerShell", runElevated="true"), [(E, "WrongType", f"{C0}/runElevated")]),
-        (step(type="shell"), [(E, "UnknownType", f"{C0}/type")]),
+        (step(type="PowerShell", runElevated="true"), [(W, "QuotedValue", f"{C0}/runElevated")]),
+        (step(type="shell"), [(W, "OldSpelling", f"{C0}/type")]),
+        (step(type="Shel"), [(E, "UnknownType", f"{C0}/type")]),
         (step(type=None), [(E, "MissingField", C0)]),
         (step(inlin=[]), [(E, "UnknownField", f"{C0}/inlin")]),
         (step(colour="red"), [(W, "UnknownField", f"{C0}/colour")]),
         (step(extensions={}), [(W, "UnknownField", f"{C0}/extensions")]),
         (
             {"customize": [{"type": "Shell", "script": "x"}]},
-            [(E, "NoCustomizerScript", C0), (E, "UnknownField", f"{C0}/script")],
+            [(W, "OldSpelling", f"{C0}/script")],
         ),
         ({"customize": [{"type": "File", "sourceUri": "x"}]}, [(E, "MissingField", C0)]),
         (
@@ -276,7 +285,8 @@ def target(**fields):
             target(targetRegions=[{"name": "West US"}, {"name": "westus"}]),
             [(E, "DuplicateRegion", f"{D0}/targetRegions/1/name")],
         ),
-        (target(versioning={"scheme": "latest"}), [(E, "UnknownType", f"{D0}/versioning/scheme")]),
+        (target(versioning={"scheme": "latest"}), [(W, "WrongCase", f"{D0}/versioning/scheme")]),
+        (target(versioning={"scheme": "last"}), [(E, "UnknownType", f"{D0}/versioning/scheme")]),
         (target(galleryImageId="x"), [(E, "BadResourceId", f"{D0}/galleryImageId")]),
         (
             target(galleryImageId="/subscriptions/<subscriptionID>/x"),
@@ -286,18 +296,76 @@ def target(**fields):
             {"source": {"type": "ManagedImage", "imageId": f"{COMPUTE}/galleries/g"}},
             [(E, "BadResourceId", "/properties/source/imageId")],
         ),
-        ({"source": {"type": "ISO"}}, [(E, "UnknownType", "/properties/source/type")]),
+        (
+            {"source": {"type": "ISO"}},
+            [
+                (E, "MissingField", "/properties/source"),  # sourceUri
+                (E, "MissingField", "/properties/source"),  # sha256Checksum
+                (W, "RemovedFromApi", "/properties/source/type"),
+            ],
+        ),
+        (
+            {"source": {"type": "ISO", "sourceUri": "x", "sha256Checksum": "AB" * 32}},
+            [
+                (E, "BadChecksum", "/properties/source/sha256Checksum"),
+                (W, "RemovedFromApi", "/properties/source/type"),
+            ],
+        ),
+        ({"source": {**PLATFORM, "offer": " "}}, [(E, "BadValue", "/properties/source/offer")]),
+        ({"source": {**PLATFORM, "version": "newest"}}, [(W, "OddVersion", "/properties/source/version")]),
+        ({"source": {**PLATFORM, "version": "12.20240211.1654"}}, []),
         (
             {"source": {**PLATFORM, "exactVersion": "1"}},
             [(W, "ReadOnlyField", "/properties/source/exactVersion")],
         ),
         ({"buildTimeoutInMinutes": 5}, [(W, "ShortTimeout", "/properties/buildTimeoutInMinutes")]),
         ({"buildTimeoutInMinutes": 961}, [(E, "BadValue", "/properties/buildTimeoutInMinutes")]),
-        ({"vmProfile": {"osdisksizegb": 5}}, [(E, "UnknownField", "/properties/vmProfile/osdisksizegb")]),
+        ({"vmProfile": {"osdisksizegb": 5}}, [(W, "WrongCase", "/properties/vmProfile/osdisksizegb")]),
+        ({"vmProfile": {"osDiskSiseGB": 5}}, [(E, "UnknownField", "/properties/vmProfile/osDiskSiseGB")]),
+        (
+            {"vmProfile": {"vnetConfig": {"subnetId": f"{VNET}/v/subnets/s"}}},
+            [(W, "NoEffect", VNET_CONFIG)],
+        ),
         (
             {"vmProfile": {"vnetConfig": {"subnetId": "s"}}},
-            [(W, "NoEffect", "/properties/vmProfile/vnetConfig")],
+            [(W, "BadResourceId", f"{VNET_CONFIG}/subnetId"), (W, "NoEffect", VNET_CONFIG)],
         ),
+        (
+            {"vmProfile": {"userAssignedIdentities": [f"{VNET}/v"]}},
+            [
+                (W, "BadResourceId", "/properties/vmProfile/userAssignedIdentities/0"),
+                (W, "NoEffect", "/properties/vmProfile/userAssignedIdentities"),
+            ],
+        ),
+        (container("v", "s", "v", "other"), [(W, "NoEffect", VNET_CONFIG)]),
+        (
+            container("v", "s", "v", "S"),
+            [(E, "BadSubnet", f"{VNET_CONFIG}/containerInstanceSubnetId"), (W, "NoEffect", VNET_CONFIG)],
+        ),
+        (
+            container("v", "s", "w", "other"),
+            [(E, "BadSubnet", f"{VNET_CONFIG}/containerInstanceSubnetId"), (W, "NoEffect", VNET_CONFIG)],
+        ),
+        (
+            container("v", "s", "v", "other", proxyVmSize="Standard_A1_v2"),
+            [(E, "ExclusiveFields", f"{VNET_CONFIG}/proxyVmSize"), (W, "NoEffect", VNET_CONFIG)],
+        ),
+        (
+            {"vmProfile": {"vnetConfig": {"containerInstanceSubnetId": f"{VNET}/v/subnets/s"}}},
+            [
+                (E, "ExclusiveFields", f"{VNET_CONFIG}/containerInstanceSubnetId"),
+                (W, "NoEffect", VNET_CONFIG),
+            ],
+        ),
+        (
+            {"optimize": {"workload": {"state": "Disabled", "sha256Checksum": "x"}}},
+            [(E, "BadChecksum", "/properties/optimize/workload/sha256Checksum")],
+        ),
+        (
+            {"validate": {"sourceValidationOnly": True}},
+            [(W, "NothingToValidate", "/properties/validate")],
+        ),
+        ({"distribute": [], "validate": {"sourceValidationOnly": True, "inVMValidations": [SHELL]}}, []),
         ({"optimize": {"vmBoot": {"state": "Enabled"}}}, [(W, "NoEffect", "/properties/optimize/vmBoot")]),
         (
             {
@@ -347,6 +415,29 @@ def test_what_quickstarts_leave_out_is_a_warning_and_an_error_when_strict(proble
     assert [p[:2] for p in problems(content, strict=True)] == [(E, code)]
 
 
+NOBODY: dict[str, object] = {}
+SOMEBODY = {f"{COMPUTE.replace('Compute', 'ManagedIdentity')}/userAssignedIdentities/me": {}}
+
+
+@pytest.mark.parametrize(
+    ("identity", "code"),
+    [
+        ({"type": "UserAssigned", "userAssignedIdentities": SOMEBODY}, None),
+        ({"type": "UserAssigned", "userAssignedIdentities": NOBODY}, "NoIdentity"),
+        ({"type": "None", "userAssignedIdentities": SOMEBODY}, "ExclusiveFields"),
+        ({"type": "UserAssigned", "userAssignedIdentities": {"me": {}}}, "BadResourceId"),
+        ({"type": "UserAssigned", "userAssignedIdentities": {f"{COMPUTE}/images/i": {}}}, "BadResourceId"),
+    ],
+)
+def test_identities_have_no_effect_here_and_are_checked_for_azure(problems, identity, code):
+    wanted = [] if code is None else [code]
+    found = problems({**bare(), "identity": identity})
+    assert [c for severity, c, _ in found if c != "NoEffect"] == wanted
+    assert {severity for severity, _, _ in found} == {W} if found else not wanted
+    strict = problems({**bare(), "identity": identity}, strict=True)
+    assert [c for severity, c, _ in strict if severity == E] == wanted
+
+
 def test_defaults_for_what_is_left_out(read):
     content = {k: v for k, v in bare().items() if k in ("properties",)}
     (template,) = read(content).templates
@@ -363,7 +454,7 @@ def test_defaults_for_what_is_left_out(read):
         (deployment({"type": "Microsoft.Storage/storageAccounts", "name": "s"}), "NoImageTemplate"),
         ({**bare(), "type": "Microsoft.Compute/galleries"}, "NotATemplate"),
         ({**bare(), "apiVersion": "2024-02-02"}, "ApiVersion"),
-        (deployment({**bare(), "copy": {"name": "x", "count": 2}}), "NotSupported"),
+        (deployment({**bare(), "copy": {"name": "x", "count": 2}}), "DuplicateResource"),
     ],
 )
 def test_files_that_are_something_else(problems, content, code):
@@ -421,22 +512,22 @@ def test_parameter_files(tmp_path, content, values):
 
 
 def test_a_diagnostic_for_people(read):
-    text = json.dumps(bare(customize=[{"type": "shell"}]), indent=1)
+    text = json.dumps(bare(customize=[{"type": "Shel"}]), indent=1)
     with pytest.raises(TemplateError) as caught:
         read(text)
     (found,) = caught.value.diagnostics
     head, source, caret, hint = templates.format_diagnostic(found, text).split("\n")
     assert head.endswith(
-        f":{found.location.line}:{found.location.column}: error UnknownType: 'shell' is no known type"
+        f":{found.location.line}:{found.location.column}: error UnknownType: 'Shel' is no known type"
     )
-    assert source[caret.index("^") :].startswith('"shell"')
-    assert hint == "  hint: did you mean 'Shell'? upper and lower case count"
+    assert source[caret.index("^") :].startswith('"Shel"')
+    assert hint == "  hint: did you mean 'Shell'?"
 
 
 def test_a_long_line_is_cut_around_the_place(read):
-    text = json.dumps(bare(customize=[{"type": "shell", "name": "x" * 3000}]))
+    text = json.dumps(bare(customize=[{"type": "Shel", "name": "x" * 3000}]))
     with pytest.raises(TemplateError) as caught:
         read(text)
     _, source, caret, _ = templates.format_diagnostic(caught.value.diagnostics[0], text).split("\n")
     assert len(source) < 120
-    assert source[caret.index("^") :].startswith('"shell"')
+    assert source[caret.index("^") :].startswith('"Shel"')

@@ -1,0 +1,213 @@
+"""Strict verdicts beside those of the published schemas and of conformance.csv, template by template.
+
+docs/template-differences.md argues every difference; its tables and what is found here are the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from published import SHARED, merged, require_shared_data
+
+from templates import DeploymentScope, reader
+from templates.diagnostics import Diagnostic
+from templates.edits import value_at
+from templates.json_reader import parse_json
+from templates.pointers import is_under, join
+from templates.report import Report
+from templates.versions import KNOWN, NEWEST
+
+DATA = SHARED / "aib-templates"
+PAGE = Path(__file__).parents[3] / "docs" / "template-differences.md"
+SCOPE = DeploymentScope("SUB", "GRP", "westus")
+GROUP = "/subscriptions/SUB/resourceGroups/GRP/providers"
+IDENTITY = f"{GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/me"
+
+# What the quickstarts' readers fill in by sed; a placeholder that is not named here becomes its name.
+PLACEHOLDERS = {
+    "imgBuilderId": IDENTITY,
+    "imageVersion": "1.0.0",
+    "sigDefImgVersionId": f"{GROUP}/Microsoft.Compute/galleries/g/images/d/versions/1.0.0",
+    "scriptUrl": "https://example.com/s.sh",
+}
+# Values of parameters without a default, by name; others are made from their type.
+PLATFORM = {"type": "PlatformImage", "publisher": "p", "offer": "o", "sku": "s", "version": "latest"}
+ARGUMENTS: dict[str, Any] = {
+    "api-version": "2020-02-14",  # what the survey took for it
+    "imageSource": PLATFORM,
+    "buildDefinition": {**PLATFORM, "imageName": "image", "name": "image", "version": "latest"},
+    "managedIdentityId": IDENTITY,
+    "imageId": f"{GROUP}/Microsoft.Compute/galleries/g/images/d",
+    "managedImageResGroupId": f"{GROUP}/Microsoft.Compute/images/",
+    "distributions": [{"type": "VHD", "imageName": "image", "runOutputName": "out"}],
+    "customizationSteps": [{"type": "Shell", "name": "n", "inline": ["true"]}],
+}
+_PLACEHOLDER = re.compile(r"<([A-Za-z][\w .-]*)>")
+
+
+@dataclass(frozen=True)
+class Template:
+    """One image template of the collection, with both verdicts. Pointers are those of the file."""
+
+    file: str
+    version: str
+    pointer: str
+    data: dict[str, Any]
+    ours: tuple[Diagnostic, ...]
+    theirs: tuple[tuple[str, str], ...]  # pointer below the template, what the schema says
+
+    @property
+    def name(self) -> str:
+        return name_of(self.file, self.pointer)
+
+
+def name_of(file: str, pointer: str) -> str:
+    """A file, and the place in it where that is not the only one a template stands at."""
+    return f"{file}#{pointer}" if "01-avd-framework" in file else file
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _data() -> None:
+    require_shared_data()
+
+
+def arguments(document: dict[str, Any]) -> dict[str, Any]:
+    """Values for the parameters that have none."""
+    samples = {"string": "x", "securestring": "x", "int": 1, "bool": False, "array": [], "object": {}}
+    found = {}
+    for name, definition in (document.get("parameters") or {}).items():
+        if isinstance(definition, dict) and "defaultValue" not in definition and not definition.get("nullable"):
+            allowed = definition.get("allowedValues")
+            kind = str(definition.get("type")).casefold()
+            found[name] = ARGUMENTS.get(name, allowed[0] if allowed else samples.get(kind, "x"))
+    return found
+
+
+def templates_of(path: Path) -> Iterator[Template]:
+    text = path.read_text("utf-8-sig")
+    document = parse_json(text, path.name, strict=True)
+    report = Report(document, strict=True)
+    seen: list[tuple[str, dict[str, Any]]] = []
+    original = reader.in_newest_form
+
+    def noting(resource: Any, report: Report, scope: DeploymentScope) -> Any:
+        seen.append((report.written_at(resource.pointer), _as_written(resource, document.value, report)))
+        return original(resource, report, scope)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "in_newest_form", noting)
+        variables = {name: PLACEHOLDERS.get(name, re.sub(r"\W", "", name)) for name in _PLACEHOLDER.findall(text)}
+        given = arguments(document.value) if "$schema" in document.value else {}
+        found = reader.examine(report, variables=variables, parameters=given, defaults=SCOPE)
+    errors = [d for d in report.finish() if d.severity == "error"]
+    good = {report.written_at(resource.pointer) for _, resource in found}
+    for pointer, data in dict(seen).items():  # the turns of a copy loop are one template
+        declared = data.get("apiVersion")
+        version = declared if declared in KNOWN else NEWEST
+        mine = tuple(d for d in errors if is_under(d.location.pointer, pointer))
+        # A template that cannot be computed at all has its errors elsewhere, with its parameters.
+        mine = mine or (() if pointer in good else tuple(errors))
+        assert mine or pointer in good, path
+        file = str(path.relative_to(DATA))
+        yield Template(file, version, pointer, data, mine, tuple(_published_verdict(data, version)))
+
+
+def _as_written(resource: Any, document: Any, report: Report) -> dict[str, Any]:
+    """The computed resource without what the finder filled in (type and name of a bare template)."""
+    data = json.loads(json.dumps(resource.data))
+    written = value_at(document, report.written_at(resource.pointer))
+    if not str(written.get("type", "[")).startswith("["):
+        data["type"] = written["type"]
+    for name in ("type", "name"):
+        if name not in written:
+            data.pop(name, None)
+    return data
+
+
+def _published_verdict(data: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
+    for error in jsonschema.Draft7Validator(merged(version)).iter_errors(data):
+        for leaf in _leaves(error):
+            at = join("", *leaf.absolute_path)
+            if leaf.validator == "additionalProperties":
+                for name in sorted(set(leaf.instance) - set(leaf.schema["properties"])):
+                    yield join(at, name), "unknown"
+            else:
+                yield at, str(leaf.validator)
+
+
+def _leaves(error: jsonschema.ValidationError) -> Iterator[jsonschema.ValidationError]:
+    if not error.context:
+        yield error
+    for inner in error.context:
+        yield from _leaves(inner)
+
+
+@functools.cache
+def collection() -> tuple[Template, ...]:
+    files = [p for p in sorted(DATA.rglob("*.json")) if not p.name.startswith("INVALID__")]
+    return tuple(template for path in files for template in templates_of(path))
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """The table below a heading of the page: first column -> the others."""
+    part = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    table = [line for line in part.splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return {row[0].strip("`"): row[1:] for row in cells}
+
+
+def test_all_templates_are_there():
+    assert len(collection()) >= 50
+    assert {t.version for t in collection()} >= {"2019-05-01-preview", "2020-02-14", "2024-02-01", NEWEST}
+
+
+def test_verdicts_differ_from_the_schemas_only_as_argued():
+    found = {}
+    for template in collection():
+        if bool(template.ours) != bool(template.theirs):
+            verdict = "refused here" if template.ours else "refused there"
+            codes = {d.code for d in template.ours} or {what for _, what in template.theirs}
+            found[template.name] = [verdict, ", ".join(f"`{code}`" for code in sorted(codes))]
+    assert found == {name: cells[:2] for name, cells in rows("Against the published schemas").items()}
+
+
+def test_where_both_refuse_it_is_for_the_same_places():
+    """Every place that the schema objects to has an error of ours, or lies in one that has."""
+    for template in collection():
+        ours = {d.location.pointer[len(template.pointer) :] for d in template.ours}
+        if not ours:
+            continue
+        for pointer, what in template.theirs:
+            assert any(is_under(pointer, place) for place in ours), (template.name, pointer, what, ours)
+
+
+def test_verdicts_differ_from_the_survey_only_as_argued():
+    """conformance.csv judged the texts as they stand, placeholders and expressions included."""
+    with (DATA / "index.csv").open() as file:
+        surveyed = {
+            (row["file"], row["index"]): name_of(row["file"], "/" + row["jsonpath"])
+            for row in csv.DictReader(file)
+            if row["kind"] != "invalid-json"
+        }
+    with (DATA / "conformance.csv").open() as file:
+        rejected = {
+            surveyed[row["file"], row["index"]] for row in csv.DictReader(file) if row["mode"] == "declared"
+        }
+    ours = {template.name: bool(template.ours) for template in collection()}
+    verdicts = {(True, False): "refused here", (False, True): "refused there", (None, True): "not read here"}
+    found = {
+        name: [verdicts[ours.get(name), name in rejected]]
+        for name in surveyed.values()
+        if ours.get(name) != (name in rejected)
+    }
+    assert found == {name: cells[:1] for name, cells in rows("Against conformance.csv").items()}
+    assert set(ours) <= set(surveyed.values())
