@@ -73,7 +73,7 @@ def _template(size: int, step: dict[str, object]) -> str:
         "identity": {"type": "None"},
         "properties": {
             "source": {
-                "type": "PlatformImage", "publisher": "Debian", "offer": "debian-12", "sku": "12", "version": "latest"
+                "type": "PlatformImage", "publisher": "Debian", "offer": "debian-12", "sku": "12"
             },
             "distribute": [{"type": "VHD", "runOutputName": "out"}],
             "customize": [],

@@ -48,6 +48,17 @@ class JsonDocument:
             offset = written_offset(self.text, offset, inside)
         return self._location(offset, pointer)
 
+    def locate_in(self, pointer: str, text: str, offset: int) -> Location:
+        """Where character `offset` of the string `text` stands, which is the value at `pointer`.
+
+        Its start, when the file holds another text there: an expression that gave this one.
+        """
+        place, exact = self._root.find(pointer)
+        literal = self.text[place.start : place.end]
+        # The length first: it spares decoding what cannot be equal.
+        same = exact and literal.startswith('"') and len(literal) >= len(text) and json.loads(literal) == text
+        return self.locate(pointer, inside=offset if same else 0)
+
     def locate_key(self, pointer: str) -> Location:
         """Where the key (not the value) at `pointer` starts."""
         place, exact = self._root.find(pointer)

@@ -217,7 +217,14 @@ class TolerantParser:
             self._report("warning", "DuplicateKey", f"the key '{key}' stands twice here", start)
 
     def _report(
-        self, severity: Severity, code: str, message: str, offset: int, *, hint: str | None = None, up: int = 0
+        self,
+        severity: Severity,
+        code: str,
+        message: str,
+        offset: int,
+        *,
+        hint: str | None = None,
+        up: int = 0,
     ) -> None:
         """Put down a problem of the value the parser is at, or `up` levels above it."""
         pointer = join("", *self._path[: len(self._path) - up])

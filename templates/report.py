@@ -110,7 +110,8 @@ class Report:
 
     def finish(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the file, once each, without secrets."""
-        unique = dict.fromkeys(self._clean(self.diagnostics))
+        document = self.document
+        unique = dict.fromkeys(without_secrets(self.diagnostics, self.secrets, document.file, document.text))
         return tuple(sorted(unique, key=lambda d: (d.location.line, d.location.column)))
 
     def _put(self, severity: Severity, code: str, message: str, where: Location, hint: str | None) -> None:
@@ -118,22 +119,26 @@ class Report:
         if severity == "error":
             self._errors.add(where.pointer)
 
-    def _clean(self, found: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
-        masks = [mask for secret in dict.fromkeys(self.secrets) if len(secret) > 2 for mask in _forms(secret)]
-        masks.sort(key=len, reverse=True)  # the longest first: one may be a part of another
-        if not masks:
-            yield from found
-            return
-        lines = self.document.text.split("\n")
-        for diagnostic in found:
-            hint, number = diagnostic.hint, diagnostic.location.line
-            source = lines[number - 1] if number <= len(lines) else ""
-            yield replace(
-                diagnostic,
-                message=_masked(diagnostic.message, masks),
-                hint=_masked(hint, masks) if hint else hint,
-                is_quotable=not any(mask in source for mask in masks),
-            )
+
+def without_secrets(
+    found: Iterable[Diagnostic], secrets: Iterable[str], file: str, text: str
+) -> Iterable[Diagnostic]:
+    """The diagnostics with secrets masked; a line of `text` (what `file` holds) with one is not quoted."""
+    masks = [mask for secret in dict.fromkeys(secrets) if len(secret) > 2 for mask in _forms(secret)]
+    masks.sort(key=len, reverse=True)  # the longest first: one may be a part of another
+    if not masks:
+        yield from found
+        return
+    lines = text.split("\n")
+    for diagnostic in found:
+        hint, number = diagnostic.hint, diagnostic.location.line
+        source = lines[number - 1] if diagnostic.location.file == file and number <= len(lines) else ""
+        yield replace(
+            diagnostic,
+            message=_masked(diagnostic.message, masks),
+            hint=_masked(hint, masks) if hint else hint,
+            is_quotable=diagnostic.is_quotable and not any(mask in source for mask in masks),
+        )
 
 
 def _forms(secret: str) -> set[str]:
