@@ -67,6 +67,16 @@ def freeze_steps(
     steps: Sequence[tuple[str, Step]], services: Services, locate: Locate
 ) -> dict[str, FrozenContent]:
     """`freeze` for steps given with their pointers; `locate` finds a pointer's place in the file."""
+    frozen, problems = collect(steps, services, locate)
+    if problems:
+        raise TemplateError(problems)
+    return frozen
+
+
+def collect(
+    steps: Sequence[tuple[str, Step]], services: Services, locate: Locate
+) -> tuple[dict[str, FrozenContent], list[Diagnostic]]:
+    """What could be had of the steps' contents, and why the rest could not. Raises BuildTimeoutError."""
     frozen: dict[str, FrozenContent] = {}
     wanted: list[Wanted] = []
     for pointer, step in steps:
@@ -79,7 +89,9 @@ def freeze_steps(
     problems: list[Diagnostic] = []
     with ExitStack() as stack:
         wait = (
-            stack.enter_context(Wait(services.bus, "Downloading scripts and files")) if _far(wanted) else None
+            stack.enter_context(Wait(services.bus, "Downloading scripts and files"))
+            if any(_is_url(item.uri) for item in wanted)
+            else None
         )
         pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="resolve")
         # Not the pool's own context: a cancelled build does not wait for a slow server.
@@ -100,14 +112,17 @@ def freeze_steps(
                 f"{item.pointer}: {result.origin} has {size:.0f} MB; AIB means File for less than 20 MB.",
                 code="LargeFile",
             )
-    if problems:
-        raise TemplateError(problems)
-    return frozen
+    return frozen, problems
 
 
-def _far(wanted: Sequence[Wanted]) -> bool:
-    """Whether any of them has to come over a network."""
-    return any(item.uri.lower().startswith(("http:", "https:")) for item in wanted)
+def is_far(step: Step) -> bool:
+    """Whether the content of a step has to come over a network."""
+    one = _wanted("", step)
+    return one is not None and _is_url(one.uri)
+
+
+def _is_url(uri: str) -> bool:
+    return uri.lower().startswith(("http:", "https:"))
 
 
 def frozen_content(origin: str, data: bytes) -> FrozenContent:

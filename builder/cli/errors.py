@@ -60,19 +60,16 @@ def write_error(error: GoldsmithError, file: TextIO | None = None) -> None:
 
 def _show(error: GoldsmithError, out: TextIO, *, machine: bool) -> None:
     if not machine:
-        for item in getattr(error, "diagnostics", ()):
-            out.write(scrub_known(_diagnostic(item).rstrip()) + "\n\n")
+        _show_diagnostics(getattr(error, "diagnostics", ()), out)
     _write(out, error_to_dict(error), machine=machine)
 
 
-def _diagnostic(item: Diagnostic) -> str:
-    from templates.render import format_diagnostic
+def _show_diagnostics(diagnostics: Iterable[Diagnostic], out: TextIO) -> None:
+    from builder.ui.diagnostics.human import Human
 
-    try:
-        text = Path(item.location.file).read_text(encoding="utf-8")
-    except (OSError, ValueError):  # stdin, a file gone since, not text
-        text = None
-    return format_diagnostic(item, text)
+    face = Human(colour=_colour(out))
+    for item in diagnostics:
+        out.write(scrub_known("\n".join(face.lines(item)).rstrip()) + "\n\n")
 
 
 def _write(out: TextIO, data: dict[str, Any], *, machine: bool) -> None:

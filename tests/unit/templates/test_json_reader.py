@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from templates import json_reader
 from templates.diagnostics import TemplateError
+from templates.files import MAX_BYTES
 from templates.json_reader import MAX_DEPTH, parse_json
+from templates.json_tolerant import MAX_TOLD, TolerantParser
 from templates.pointers import join
 
 SCALARS = (
@@ -129,3 +132,89 @@ def test_keys_pointers_and_what_is_not_in_the_file():
     assert str(document.locate_key("/a~1b/c~0d")) == "f:2:11"
     assert document.locate("/a~1b/none/deeper").column == 10
     assert document.locate("/a~1b/none").pointer == "/a~1b/none"
+
+
+def test_offsets_for_who_edits_the_text():
+    text = '{\n  "a": [1, {"b" : "x\\ny"}] // end\n}'
+    document = parse_json(text, "f")
+    assert text[document.offset_of("/a/1/b") : document.end_of("/a/1/b")] == '"x\\ny"'
+    assert text[document.offset_of("/a") : document.end_of("/a")] == '[1, {"b" : "x\\ny"}]'
+    assert text[document.offset_of("") : document.end_of("")] == text
+    assert text[document.offset_of_key("/a/1/b") :].startswith('"b" :')
+    (comment,) = document.comments
+    assert text[slice(*comment)] == "// end"
+    for wrong in ("/a/2", "/a/01x", "/a/b", "/b"):
+        with pytest.raises(KeyError):
+            document.offset_of(wrong)
+    with pytest.raises(KeyError):
+        document.offset_of_key("/a/1")
+
+
+def test_all_trailing_commas_are_known_however_many_are_told():
+    text = "[" + "[1,]," * (MAX_TOLD + 50) + "1]"
+    document = parse_json(text, "f")
+    assert len(document.diagnostics) == MAX_TOLD
+    assert len(document.trailing_commas) == MAX_TOLD + 50
+    assert all(text[place : place + 2] == ",]" for place in document.trailing_commas)
+
+
+@pytest.mark.parametrize(
+    ("literal", "inside", "column"),
+    [('"abc"', 2, 4), (r'"a\"bc"', 2, 5), (r'"a\u0041c"', 2, 9), (r'"\ud83d\ude00c"', 1, 14), ('"ab"', 9, 4)],
+)
+def test_a_place_inside_a_string_counts_escapes_as_one_character(literal, inside, column):
+    document = parse_json(f"[{literal}]", "f")
+    assert document.locate("/0", inside=inside).column == column + 1
+    value = document.value[0]
+    assert document.locate_in("/0", value, inside) == document.locate("/0", inside=inside)
+    assert document.locate_in("/0", value + "!", inside).column == 2, "another text: its start"
+
+
+class Counted(TolerantParser):
+    passes = 0
+
+    def parse(self):
+        Counted.passes += 1
+        return super().parse()
+
+
+def test_places_cost_one_pass_and_only_when_asked_for(monkeypatch):
+    monkeypatch.setattr(json_reader, "TolerantParser", Counted)
+    Counted.passes = 0
+    document = parse_json(json.dumps({"list": list(range(2000))}), "f")
+    assert Counted.passes == 0
+    assert [document.locate(f"/list/{n}").pointer for n in range(2000)]
+    assert Counted.passes == 1
+    parse_json("[1,]", "f").locate("/0")
+    assert Counted.passes == 2
+
+
+def test_a_text_that_is_too_long_is_refused():
+    with pytest.raises(TemplateError) as caught:
+        parse_json(" " * (MAX_BYTES + 1), "f")
+    assert "larger than" in caught.value.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * MAX_DEPTH + "]" * MAX_DEPTH, '{"a":' * MAX_DEPTH + "1" + "}" * MAX_DEPTH, '["\\ud83d\\ude00"]'],
+)
+def test_what_is_still_taken(text):
+    assert parse_json(text, "f").value == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+        '{"a":' * (MAX_DEPTH + 1) + "{}" + "}" * (MAX_DEPTH + 1),
+        "[" * 10**5,
+        "[1e400]",
+        "[-1e400]",
+        "[-Infinity]",
+        '["\\udc00"]',
+    ],
+)
+def test_what_the_library_takes_and_we_do_not(text):
+    with pytest.raises(TemplateError):
+        parse_json(text, "f")
