@@ -119,7 +119,9 @@ class Types:
         if value is None and path:
             return  # ARM takes a null for a property that is not there
         expected = _TYPES.get(type_of(definition))
-        if expected and (not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected)):
+        if expected and (
+            not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected)
+        ):
             message = f"{subject} must be {_article(str(definition['type']))}, not {kind_of(value)}"
             raise ParameterError("BadParameter", message)
         _check_allowed(subject, definition, value, hidden=hidden)
@@ -234,7 +236,9 @@ def _check_count(subject: str, definition: Mapping[str, Any], value: list[Json])
 
 def _allowed(value: Json, allowed: list[Json]) -> bool:
     if isinstance(value, list):  # an array may hold any subset
-        return value in allowed or all(item in allowed for item in value)
+        return value in allowed or all(_allowed(item, allowed) for item in value)
+    if isinstance(value, str):  # ARM compares texts without case here
+        return value.casefold() in (item.casefold() for item in allowed if isinstance(item, str))
     return value in allowed
 
 

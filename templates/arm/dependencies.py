@@ -33,9 +33,7 @@ def in_order(home: Deployment) -> list[Entry]:
     return _sorted(entries, edges)
 
 
-def _edges(
-    entry: Entry, index: Index, edges: dict[Entry | str, list[Entry | str]]
-) -> list[Entry | str]:
+def _edges(entry: Entry, index: Index, edges: dict[Entry | str, list[Entry | str]]) -> list[Entry | str]:
     """What an entry waits for: entries, or the name of a loop, which waits for all of its own."""
     result: list[Entry | str] = [entry.parent] if entry.parent is not None else []
     for name, pointer in _written(entry):

@@ -130,7 +130,7 @@ class Deployment:
         return value
 
     def nested(self, entry: Entry) -> Deployment:
-        """The deployment that one of its resources is. Raises ExpressionError when it has no template here."""
+        """The deployment that one of its resources is. Raises ExpressionError, as for a linked template."""
         at = join(entry.pointer, "properties")
         properties = entry.body.get("properties")
         template = properties.get("template") if isinstance(properties, dict) else None

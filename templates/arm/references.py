@@ -58,7 +58,9 @@ def _find(home: Deployment, target: str) -> Entry | None:
     found = index_of(home).find(target)
     if len(found) > 1:
         message = f"reference(): '{target}' is the name of {len(found)} resources of this deployment"
-        raise ExpressionError("AmbiguousReference", message, hint="use resourceId(), which names its type, too")
+        raise ExpressionError(
+            "AmbiguousReference", message, hint="use resourceId(), which names its type, too"
+        )
     return found[0] if found else None
 
 

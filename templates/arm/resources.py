@@ -153,6 +153,7 @@ class _Finder:
     def __init__(self, report: Report) -> None:
         self.report = report
         self.told: set[str] = set()
+        self.made: dict[tuple[Deployment, str], str] = {}
 
     def deployment(self, home: Deployment) -> Iterator[Resource]:
         if home.around is None:
@@ -178,11 +179,13 @@ class _Finder:
         if not self._is_wanted(entry):
             return
         if entry.home.place.level != "group":
-            message = f"a {entry.type} belongs into a resource group, this template is for a {entry.home.place.level}"
+            level = entry.home.place.level
+            message = f"a {entry.type} belongs into a resource group, this template is for a {level}"
             self.report.lenient("NotInGroup", message, type_at)
         names = self._names(entry)
         if names is None:
             return
+        self._check_twice(entry)
         data = _data(entry.resolver, entry.body, entry.pointer, self.report)
         data.update(type=entry.type, name=names[-1])
         yield Resource(entry.type, names, data, entry.pointer, entry.home.place.scope)
@@ -265,6 +268,19 @@ class _Finder:
             message = f"'{name}' is not a name of a {entry.type}"
             self.report.error("BadName", message, name_at, hint=f"the form is {form}")
             return None
+
+    def _check_twice(self, entry: Entry) -> None:
+        try:
+            key = (entry.home, entry.id.casefold())
+        except ExpressionError:
+            return  # its name has been reported
+        if key in self.made:
+            message = f"the {entry.type} '{'/'.join(entry.names)}' is declared twice"
+            hint = f"it stands at {self.made[key]}, too"
+            if self.made[key] == entry.pointer:
+                hint = "the name of each copy must differ: use copyIndex() in it"
+            self.report.error("DuplicateResource", message, join(entry.pointer, "name"), hint=hint)
+        self.made.setdefault(key, entry.pointer)
 
     def _report(self, error: ExpressionError, pointer: str) -> None:
         for cause in causes_of(error):

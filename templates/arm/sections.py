@@ -71,7 +71,9 @@ class Parameters:
                 continue
             if argument is None and "defaultValue" not in definition and not self._is_nullable(definition):
                 message = f"the parameter '{name}' has no value"
-                hint = f'give it in a file: --parameters FILE, holding {{"{name}": …}}, or: --var {name}=VALUE'
+                hint = (
+                    f'give it in a file: --parameters FILE, holding {{"{name}": …}}, or: --var {name}=VALUE'
+                )
                 if self.home.parent:
                     hint = f"'{self.home.name}' is to be given it in its 'parameters'"
                 report.fail("MissingParameter", message, join(self.pointer, name), hint=hint, key=True)

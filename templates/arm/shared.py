@@ -30,7 +30,7 @@ class Shared:
 
     def pay_copies(self, count: int, body: Json) -> None:
         """Pay for `count` copies of something. Raises ExpressionError when it is too much."""
-        self.budget.spend(count * (1 + measure(body) // _CHARACTERS_OF_A_STEP))
+        self.budget.spend(count * (4 + measure(body) // _CHARACTERS_OF_A_STEP))
 
     def count_resources(self, count: int) -> None:
         """Note that there are `count` more resources. Raises ExpressionError when there are too many."""
