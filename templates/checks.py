@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from templates.arm.expressions import kind_of
 from templates.model.steps import ExtensionStep, customizer_types
-from templates.model.walk import choose, fields_of, list_item
+from templates.model.walk import choose, fields_of, list_item, map_value
 from templates.pointers import join
 from templates.repairs import Remove
 from templates.report import Report
@@ -24,7 +24,7 @@ _EXTENSION_FIELD = "x-goldsmith"
 # Answered by Azure, never asked for; an exported template holds them.
 _READ_ONLY = frozenset(
     {"id", "etag", "systemData", "provisioningState", "provisioningError", "lastRunStatus", "exactVersion",
-     "exactStagingResourceGroup"}
+     "exactStagingResourceGroup", "clientId", "principalId"}
 )  # fmt: skip
 _WANTED = {
     "string_type": "a string",
@@ -163,6 +163,9 @@ def find_unknown_fields(annotation: Any, data: Any, pointer: str, report: Report
         return
     model = choose(annotation, data) if isinstance(data, dict) else None
     if model is None:
+        inner = map_value(annotation) if isinstance(data, dict) else None
+        for key, value in data.items() if inner is not None else ():
+            find_unknown_fields(inner, value, join(pointer, key), report)
         return
     fields = fields_of(model)
     if report.strict and str(data.get("type", "")).startswith("x-"):

@@ -87,7 +87,9 @@ def _home_of(found: Any, repair: Replace, document: JsonDocument) -> str:  # noq
     home = join("", match[1].lower(), name)
     if match[1].lower() == "parameters":
         definition = section[name]
-        if not isinstance(definition, dict) or repair.new not in definition.get("allowedValues", [repair.new]):
+        if not isinstance(definition, dict) or repair.new not in definition.get(
+            "allowedValues", [repair.new]
+        ):
             raise NotInFile
         if str(definition.get("type")).casefold().startswith("secure"):
             raise NotInFile

@@ -54,9 +54,7 @@ def fix_file(
     The arguments are those of `templates.read`. Raises UnreadableFile, or TemplateError when the file
     is not JSON; other mistakes are no hindrance and come back in `left`.
     """
-    return fix_text(
-        read_text(path), str(path), variables=variables, parameters=parameters, defaults=defaults
-    )
+    return fix_text(read_text(path), str(path), variables=variables, parameters=parameters, defaults=defaults)
 
 
 def fix_text(

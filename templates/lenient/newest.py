@@ -7,7 +7,7 @@ is: the models judge it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -17,7 +17,7 @@ from templates.lenient.network import modern_network
 from templates.lenient.values import Slip, as_list, coerce
 from templates.model import ImageTemplate, PlatformImageSource, VnetConfig
 from templates.model.steps import ExtensionStep
-from templates.model.walk import fields_of, list_item, members, models_of, tag_of
+from templates.model.walk import fields_of, list_item, map_value, models_of, tag_of
 from templates.pointers import is_under, join, parent
 from templates.repairs import Insert, Rename, Replace
 
@@ -57,28 +57,29 @@ class _Walk:
         if data is None:  # not computed; that has been reported
             return data
         item = list_item(annotation)
-        if item is not None and not isinstance(data, list):
-            wrapped = as_list(item, data)
-            if wrapped is None:
-                return data
-            message = "an array is expected here; taken to be one with this single item"
-            self._slip(pointer, Slip("NotAList", message, "write it in [ ]", wrapped), data)
-            self.report.alias(join(pointer, 0), pointer)
-            return [self.value(item, part, join(pointer, 0)) for part in wrapped]
-        if isinstance(data, list):
-            if item is None:
-                return data
-            return [self.value(item, part, join(pointer, index)) for index, part in enumerate(data)]
+        if item is not None:
+            return self._list(item, data, pointer)
         if isinstance(data, dict):
             return self._dict(annotation, data, pointer)
         slip = coerce(annotation, data)
         return data if slip is None else self._slip(pointer, slip, data)
 
+    def _list(self, item: Any, data: Any, pointer: str) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(data, list):
+            return [self.value(item, part, join(pointer, index)) for index, part in enumerate(data)]
+        wrapped = as_list(item, data)
+        if wrapped is None:
+            return data
+        message = "an array is expected here; taken to be one with this single item"
+        self._slip(pointer, Slip("NotAList", message, "write it in [ ]", wrapped), data)
+        self.report.alias(join(pointer, 0), pointer)
+        return [self.value(item, part, join(pointer, 0)) for part in wrapped]
+
     def _dict(self, annotation: Any, data: dict[str, Any], pointer: str) -> Any:  # noqa: ANN401
         if models_of(annotation):
             model, data = self._choose(annotation, data, pointer)
             return data if model is None else self.object(model, data, pointer)
-        inner = next((get_args(m)[1] for m in members(annotation) if get_origin(m) is dict), None)
+        inner = map_value(annotation)
         if inner is None or inner is Any:
             return data
         return {key: self.value(inner, part, join(pointer, key)) for key, part in data.items()}
@@ -106,14 +107,15 @@ class _Walk:
             if name != key:
                 self.report.alias(join(pointer, name), at)
             at = join(pointer, name)
-            if name in fields:
-                before, self.validating = self.validating, self.validating or name == "inVMValidations"
-                value = self.value(fields[name].annotation, value, at)
-                self.validating = before
-                value = self._check_value(model, name, value, at)
-            result[name] = value
+            result[name] = self._field(model, name, value, at) if name in fields else value
         self._check_once_required(model, result, pointer)
         return result
+
+    def _field(self, model: type[BaseModel], name: str, value: Any, at: str) -> Any:  # noqa: ANN401
+        before, self.validating = self.validating, self.validating or name == "inVMValidations"
+        value = self.value(fields_of(model)[name].annotation, value, at)
+        self.validating = before
+        return self._check_value(model, name, value, at)
 
     def _name(self, model: type[BaseModel], key: str, data: dict[str, Any], at: str) -> str | None:
         """The newest name of the field `key`; None where the new one stands beside it."""
@@ -188,7 +190,9 @@ class _Walk:
             self._check_since(since.get(model, ""), f"the type '{right}'", at, covers=parent(at))
         gone = history.REMOVED.get(model)
         if gone is not None and self.version >= gone:
-            message = f"API version {gone} and later have no type '{right}'; this template is for {self.version}"
+            message = (
+                f"API version {gone} and later have no type '{right}'; this template is for {self.version}"
+            )
             self.report.lenient("RemovedFromApi", message, at)
 
     # -- what the declared version knows ------------------------------------------------------------

@@ -22,7 +22,7 @@ class Slip:
     value: Any  # any JSON value
 
 
-def coerce(annotation: Any, data: str | float | bool) -> Slip | None:  # noqa: ANN401 - typing objects
+def coerce(annotation: Any, data: object) -> Slip | None:  # noqa: ANN401 - typing objects
     """What `data` means as `annotation`, where that is another value and nobody could doubt it."""
     kinds = list(members(annotation))
     if isinstance(data, str):

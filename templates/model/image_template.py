@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -149,11 +149,15 @@ class Properties(Model):
         return self.build_timeout_in_minutes or DEFAULT_TIMEOUT_MINUTES
 
 
+class UserAssignedIdentity(Model):
+    """Nothing to say about an identity but its id; Azure answers with more."""
+
+
 class Identity(Model):
     """The Azure identity of the template; carried, unused here."""
 
     type: Literal["UserAssigned", "None"] | None = Field(default=None, description="Kind of identity")
-    user_assigned_identities: dict[str, Any] = Field(
+    user_assigned_identities: dict[str, UserAssignedIdentity] = Field(
         default_factory=dict, description="ARM ids of the identities, each with an empty object"
     )
 

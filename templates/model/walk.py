@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -31,12 +32,18 @@ def list_item(annotation: Any) -> Any:  # noqa: ANN401
     return next((get_args(member)[0] for member in members(annotation) if get_origin(member) is list), None)
 
 
+def map_value(annotation: Any) -> Any:  # noqa: ANN401
+    """The type of the values where `annotation` is a map of names, else None."""
+    return next((get_args(member)[1] for member in members(annotation) if get_origin(member) is dict), None)
+
+
 def models_of(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
     """The models among the types of an annotation."""
     return [m for m in members(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
 
 
-def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+@cache
+def fields_of(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
     """The fields of a model by their names in JSON."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 

@@ -16,7 +16,6 @@ import pytest
 
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
 SCHEMAS = SHARED / "schemas"
-PATTERN_DASH = "A-Za-z0-9-_"
 
 
 def require_shared_data() -> None:
@@ -109,8 +108,8 @@ def _literal(rule: dict[str, Any]) -> dict[str, Any]:
     if "oneOf" in rule:
         rule = rule["oneOf"][0]
     rule = {key: value for key, value in rule.items() if key != "description"}
-    if "pattern" in rule:  # a '-' in the middle of a class is a range to some readers
-        rule["pattern"] = rule["pattern"].replace(PATTERN_DASH, "A-Za-z0-9_-")
+    if "pattern" in rule:  # Python takes '9-_' for a range that runs backwards
+        rule["pattern"] = rule["pattern"].replace("9-_", r"9\-_")
     for inner in ("items", "additionalProperties"):
         if isinstance(rule.get(inner), dict):
             rule[inner] = _literal(rule[inner])

@@ -85,7 +85,11 @@ def arguments(document: dict[str, Any]) -> dict[str, Any]:
     samples = {"string": "x", "securestring": "x", "int": 1, "bool": False, "array": [], "object": {}}
     found = {}
     for name, definition in (document.get("parameters") or {}).items():
-        if isinstance(definition, dict) and "defaultValue" not in definition and not definition.get("nullable"):
+        if (
+            isinstance(definition, dict)
+            and "defaultValue" not in definition
+            and not definition.get("nullable")
+        ):
             allowed = definition.get("allowedValues")
             kind = str(definition.get("type")).casefold()
             found[name] = ARGUMENTS.get(name, allowed[0] if allowed else samples.get(kind, "x"))
@@ -105,7 +109,9 @@ def templates_of(path: Path) -> Iterator[Template]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "in_newest_form", noting)
-        variables = {name: PLACEHOLDERS.get(name, re.sub(r"\W", "", name)) for name in _PLACEHOLDER.findall(text)}
+        variables = {
+            name: PLACEHOLDERS.get(name, re.sub(r"\W", "", name)) for name in _PLACEHOLDER.findall(text)
+        }
         given = arguments(document.value) if "$schema" in document.value else {}
         found = reader.examine(report, variables=variables, parameters=given, defaults=SCOPE)
     errors = [d for d in report.finish() if d.severity == "error"]

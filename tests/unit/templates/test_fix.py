@@ -147,7 +147,9 @@ def test_a_file_on_one_line_stays_on_it():
 
 
 def test_comments_stay_and_are_said():
-    text = OLD.replace('"name"', '// who\n  "name"').replace('"provisioningState"', '/* ro */ "provisioningState"')
+    text = OLD.replace('"name"', '// who\n  "name"').replace(
+        '"provisioningState"', '/* ro */ "provisioningState"'
+    )
     result = fix(text)
     assert "// who" in result.text
     assert "/* ro */" in result.text
@@ -258,7 +260,11 @@ SLOPPY = st.sampled_from(
 )
 
 
-@given(st.lists(SLOPPY, max_size=4), st.sampled_from([None, 1, 4]), st.sampled_from(["2018-02-01-preview", NEWEST]))
+@given(
+    st.lists(SLOPPY, max_size=4),
+    st.sampled_from([None, 1, 4]),
+    st.sampled_from(["2018-02-01-preview", NEWEST]),
+)
 def test_what_was_fixed_says_the_same_as_before(tmp_path_factory, steps, indent, version):
     content = {**bare(customize=steps), "apiVersion": version}
     folder = tmp_path_factory.mktemp("fix")

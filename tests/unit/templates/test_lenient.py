@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ COMPUTE = "/subscriptions/SUB/resourceGroups/GRP/providers/Microsoft.Compute"
 NETWORK = "/subscriptions/SUB/resourceGroups/GRP/providers/Microsoft.Network/virtualNetworks"
 SHARED = {"type": "SharedImage", "runOutputName": "out", "galleryImageId": f"{COMPUTE}/galleries/g/images/d"}
 MANAGED = {"type": "ManagedImage", "runOutputName": "out", "imageId": f"{COMPUTE}/images/i", "location": "w"}
+FILE_CHECK = {"inVMValidations": [{"type": "File", "sourceUri": "x", "destination": "/x"}]}
 C0, D0 = "/properties/customize/0", "/properties/distribute/0"
 OLD = {"apiVersion": "2018-02-01-preview"}
 
@@ -126,7 +129,9 @@ def test_all_of_it_reads_as_if_it_had_been_written_right(read):
                 {"type": "shell", "script": "a.sh"},
                 {"type": "powerShell", "inline": "dir", "RunElevated": "True", "validExitCodes": ["0", 1]},
             ],
-            "distribute": [{**SHARED, "type": "sharedImage", "tags": {"n": 1}, "replicationRegions": "westus"}],
+            "distribute": [
+                {**SHARED, "type": "sharedImage", "tags": {"n": 1}, "replicationRegions": "westus"}
+            ],
             "vmSize": "Standard_D2",
             "vmProfile": {"vnetConfig": {"name": "v", "subnetName": "s"}},
         }
@@ -184,9 +189,9 @@ def test_what_nobody_can_guess_stays_an_error(read, properties, code, pointer):
 @pytest.mark.parametrize(
     ("version", "properties", "expected"),
     [
-        ("2020-02-14", {"validate": {"inVMValidations": [{"type": "File", "sourceUri": "x", "destination": "/x"}]}},
+        ("2020-02-14", {"validate": FILE_CHECK},
          "/properties/validate"),
-        ("2022-02-14", {"validate": {"inVMValidations": [{"type": "File", "sourceUri": "x", "destination": "/x"}]}},
+        ("2022-02-14", {"validate": FILE_CHECK},
          "/properties/validate/inVMValidations/0/type"),
         ("2019-05-01-preview", {"customize": [{"type": "WindowsUpdate", "updateLimit": 1}]}, f"{C0}/type"),
         ("2019-02-01-preview", {"customize": [{"type": "Shell", "scriptUri": "x"}]}, f"{C0}/scriptUri"),
@@ -240,7 +245,9 @@ def test_what_only_older_versions_required(complaints):
     assert complaints({**content, "apiVersion": "2022-07-01"}) == []
 
 
-@pytest.mark.parametrize(("version", "wanted"), [("2019-05-01-preview", []), ("2020-02-14", ["MissingIdentity"])])
+@pytest.mark.parametrize(
+    ("version", "wanted"), [("2019-05-01-preview", []), ("2020-02-14", ["MissingIdentity"])]
+)
 def test_the_identity_is_asked_for_since_2020(complaints, version, wanted):
     content = bare(apiVersion=version)
     del content["identity"]
@@ -268,3 +275,24 @@ def test_expressions_that_come_out_in_the_wrong_type(read):
     document = read(content)
     assert document.templates[0].properties.customize[0].run_elevated is True
     assert [d.code for d in document.diagnostics] == ["QuotedValue"]
+
+
+def test_the_page_names_every_code():
+    """Those of the slips above, with what the reader of JSON and the other checks add."""
+    page = (Path(__file__).parents[3] / "docs" / "template-differences.md").read_text()
+    part = page.partition("## What lenient reading takes")[2].partition("\n# ")[0]
+    named = {code for line in part.splitlines() if line.startswith("| `") for code in _codes(line)}
+    assert {"OldSpelling", "TrailingComma", "Comment", "ReadOnlyField"} <= named
+    texts = [path.read_text() for path in (Path(__file__).parents[3] / "templates").rglob("*.py")]
+    said = {code for text in texts for code in re.findall(r'(?:lenient|Slip)\(\s*"(\w+)"', text)}
+    assert named - {"TrailingComma", "Comment"} <= said
+    about_form = said - RULES
+    assert about_form <= named
+
+
+# Rules of what fits together: strict for Azure's sake, and no question of form.
+RULES = {"ShortTimeout", "OddVersion", "NoIdentity", "ExclusiveFields", "BadResourceId", "NotInGroup"}
+
+
+def _codes(line):
+    return re.findall(r"`(\w+)`", line.split("|")[1])
