@@ -17,6 +17,7 @@ from templates.arm.resources import Resource, find_resources, is_deployment
 from templates.arm.scope import DeploymentScope, Place, level_of
 from templates.arm.sections import Argument
 from templates.arm.shared import Shared
+from templates.arm.spelling import spell_template
 from templates.diagnostics import Diagnostic, Location, TemplateError
 from templates.files import UnreadableFile, read_text
 from templates.gallery_reader import read_gallery_resource
@@ -162,7 +163,7 @@ def _deployment(
     """The file as a deployment; a bare template is one without expressions."""
     value = report.document.value
     arm = is_deployment(value)
-    body = value if arm and isinstance(value, dict) else {}
+    body = spell_template(value, "", report) if arm else {}
     given = [Argument(name, partial(_same, item)) for name, item in parameters.items()]
     # Those of --var come last, and so count: they are nearer at hand than a file.
     given += [Argument(name, partial(_same, text), is_text=True) for name, text in variables.items()]

@@ -13,6 +13,7 @@ from templates.arm.resolver import Resolver
 from templates.arm.scope import Place
 from templates.arm.sections import Argument, Functions, Parameters, Variables
 from templates.arm.shared import Shared
+from templates.arm.spelling import spell_template
 from templates.arm.syntax import ExpressionError, Json, kind_of
 from templates.pointers import join
 
@@ -142,7 +143,7 @@ class Deployment:
         is_inner = _scope_of(properties) == "inner"
         return Deployment(
             self.shared,
-            template,
+            spell_template(template, join(at, "template"), self.shared.report),
             join(at, "template"),
             entry.place,
             name=entry.names[-1],

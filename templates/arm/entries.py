@@ -10,6 +10,7 @@ from templates.arm.copies import Loop, count_of
 from templates.arm.failures import causes_of
 from templates.arm.known import DEPLOYMENT_TYPE, GROUP_TYPE, canonical, matters
 from templates.arm.scope import Place
+from templates.arm.spelling import note_spelling, spell_resource
 from templates.arm.syntax import ExpressionError, Json, kind_of
 from templates.pointers import join
 
@@ -174,10 +175,13 @@ def _one(
     symbol: str,
     parent: Entry | None,
 ) -> Iterator[Entry]:
+    written, item = item, spell_resource(item, pointer, home.shared.report)
     kind = resolver.resolve(item.get("type"), join(pointer, "type"))
     if not isinstance(kind, str):
         home.shared.report.error("MissingField", "the resource has no 'type'", pointer)
         return
+    if matters(item):
+        note_spelling(written, pointer, home.shared.report)
     full = canonical(kind if "/" in kind or parent is None else f"{parent.type}/{kind}")
     for turn, loop in _turns(home, item, pointer, resolver):
         entry = Entry(home, item, pointer, full, turn, symbol=symbol, parent=parent, loop=loop)

@@ -51,7 +51,7 @@ class LazyObject(dict[str, Any]):
         self._fill()
         return super().__eq__(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as every dict
+    __hash__ = None  # as every dict
 
     def get(self, key: str, default: Json = None) -> Json:
         """As of a dict."""

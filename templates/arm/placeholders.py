@@ -14,6 +14,7 @@ _PLACEHOLDER = re.compile(r"<([A-Za-z][\w .-]*)>")
 # Texts of people and of Goldsmith's own extensions, where `<` need not be a placeholder.
 _FREE_TEXTS = frozenset({"description", "x-goldsmith", "eula", "metadata", "comments"})
 _MOST_LINES = 20
+_Place = tuple[str, int, bool]  # a pointer, an offset in the text there, whether that text is a key
 
 
 def fill_placeholders(text: str, variables: Mapping[str, str], pointer: str) -> str:
@@ -39,10 +40,10 @@ def check_placeholders(values: Iterable[tuple[Any, str]], report: Report) -> Non
 
     Their places count as failed afterwards, so that no other check speaks about the same value again.
     """
-    places: dict[str, list[tuple[str, int, bool]]] = {}
+    places: dict[str, list[_Place]] = {}
     for value, pointer in values:
-        for name, *place in _find(value, pointer):
-            places.setdefault(name, []).append((place[0], place[1], place[2]))
+        for name, place in _find(value, pointer):
+            places.setdefault(name, []).append(place)
     for name, found in places.items():
         _report(name, found, report)
     for found in places.values():
@@ -50,23 +51,23 @@ def check_placeholders(values: Iterable[tuple[Any, str]], report: Report) -> Non
             report.failed.add(report.written_at(pointer))
 
 
-def _find(value: Any, pointer: str) -> Iterator[tuple[str, str, int, bool]]:  # noqa: ANN401 - any JSON value
-    """Each placeholder: its name, the pointer, its offset in the text, whether the text is a key."""
+def _find(value: Any, pointer: str) -> Iterator[tuple[str, _Place]]:  # noqa: ANN401 - any JSON value
+    """The name and place of each placeholder."""
     if isinstance(value, str):
         for match in _PLACEHOLDER.finditer(value) if "<" in value else ():
-            yield match[1], pointer, match.start(), False
+            yield match[1], (pointer, match.start(), False)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _find(item, join(pointer, index))
     elif isinstance(value, dict):
         for key, item in value.items():
             for match in _PLACEHOLDER.finditer(key) if "<" in key else ():
-                yield match[1], join(pointer, key), match.start(), True
+                yield match[1], (join(pointer, key), match.start(), True)
             if key not in _FREE_TEXTS and key != "inline":
                 yield from _find(item, join(pointer, key))
 
 
-def _report(name: str, places: list[tuple[str, int, bool]], report: Report) -> None:
+def _report(name: str, places: list[_Place], report: Report) -> None:
     pointer, offset, is_key = places[0]
     lines = sorted({_line(place, report) for place in places})
     where = ""
@@ -84,7 +85,7 @@ def _report(name: str, places: list[tuple[str, int, bool]], report: Report) -> N
     )
 
 
-def _line(place: tuple[str, int, bool], report: Report) -> int:
+def _line(place: _Place, report: Report) -> int:
     pointer, _, is_key = place
     written = report.written_at(pointer)
     document = report.document

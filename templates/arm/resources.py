@@ -23,6 +23,7 @@ from templates.arm.known import (
 )
 from templates.arm.resolver import Resolver
 from templates.arm.scope import DeploymentScope
+from templates.arm.spelling import note_spelling, spell_resource
 from templates.arm.syntax import ExpressionError, kind_of
 from templates.pointers import join
 from templates.report import Report
@@ -55,10 +56,10 @@ def is_deployment(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     """Whether a file is an ARM deployment (and so its strings may be expressions)."""
     if not isinstance(value, dict):
         return False
-    schema = value.get("$schema")
+    schema, fields = value.get("$schema"), {key.casefold() for key in value}
     return (
-        "contentVersion" in value
-        or ("resources" in value and "properties" not in value)
+        "contentversion" in fields
+        or ("resources" in fields and "properties" not in fields)
         or (isinstance(schema, str) and "deploymenttemplate" in schema.casefold())
     )
 
@@ -70,16 +71,22 @@ def find_resources(home: Deployment, report: Report) -> list[Resource]:
         report.error("WrongType", f"a template is a JSON object, not {kind_of(value)}", "")
         return []
     if not home.shared.arm:
-        return _bare(value, home, report)
+        note_spelling(value, "", report)
+        return _bare(spell_resource(value, "", report), home, report)
     schema = value.get("$schema")
     if isinstance(schema, str) and "deploymentparameters" in schema.casefold():
         hint = "give it with --parameters, and the template as the argument"
         report.error("NotATemplate", "this is a parameter file, not a template", "", hint=hint)
         return []
-    if "resources" not in value:
+    if "resources" not in home.body:
         report.error("NotATemplate", "the deployment has no 'resources'", "")
         return []
-    return list(_Finder(report).deployment(home))
+    finder = _Finder(report)
+    try:
+        return list(finder.deployment(home))
+    except ExpressionError as error:  # too many: to compute and check them all would take too long
+        report.error(error.code, error.message, "/resources", hint=error.hint, key=True)
+        return []
 
 
 def _bare(value: dict[str, Any], home: Deployment, report: Report) -> list[Resource]:
@@ -161,6 +168,8 @@ class _Finder:
         try:
             entries = in_order(home)
         except ExpressionError as error:
+            if error.code == "TooManyResources":
+                raise
             self._report(error, join(home.pointer, "resources"))
             return
         for entry in entries:

@@ -14,6 +14,7 @@ from templates.report import Report
 # ARM takes 800 resources in a template; this is for all that are nested in one file.
 MAX_RESOURCES = 5000
 _CHARACTERS_OF_A_STEP = 16
+_STEPS_OF_A_COPY = 16
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Shared:
 
     def pay_copies(self, count: int, body: Json) -> None:
         """Pay for `count` copies of something. Raises ExpressionError when it is too much."""
-        self.budget.spend(count * (4 + measure(body) // _CHARACTERS_OF_A_STEP))
+        self.budget.spend(count * (_STEPS_OF_A_COPY + measure(body) // _CHARACTERS_OF_A_STEP))
 
     def count_resources(self, count: int) -> None:
         """Note that there are `count` more resources. Raises ExpressionError when there are too many."""
