@@ -81,14 +81,8 @@ OVF
 
 # Processes of the build user; pgrep is not in every image.
 owned() {
-  for status in /proc/[0-9]*/status; do
-    while read -r key value _; do
-      if [ "$key" = Uid: ]; then
-        [ "$value" = "$uid" ] && pid=${status%/status} && echo "${pid#/proc/}"
-        break
-      fi
-    done 2>/dev/null <"$status"
-  done
+  # By grep: the shell's own loop over /proc takes an emulated guest half a second.
+  grep -l "^Uid:[[:space:]]*$uid[[:space:]]" /proc/[0-9]*/status 2>/dev/null | sed 's#^/proc/\([0-9]*\)/.*#\1#'
 }
 
 # userdel refuses a user who is busy, and sessions of a restored memory snapshot never end by themselves.

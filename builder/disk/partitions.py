@@ -55,6 +55,11 @@ def partitions(path: Path) -> list[Partition]:
         return [replace(part, unique=f"{disk:08x}-{part.number:02x}") for part in _mbr(file, entries)]
 
 
+def room_after_last(path: Path, size: int) -> int:
+    """Bytes of a disk of `size` bytes that lie behind its last partition. Raises PartitionTableError."""
+    return size - max((part.start + part.size for part in partitions(path)), default=0)
+
+
 def _gpt(file: BinaryIO, path: Path) -> list[Partition]:
     raw = _read(file, SECTOR, SECTOR)
     header = _GPT_HEADER.unpack_from(raw)

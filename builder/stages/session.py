@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from builder.disk import qemu_img
+from builder.disk.partitions import PartitionTableError, room_after_last
 from builder.errors import CancelledError
 from builder.stages.failure import collect
 from builder.vm import accelerator as accelerators
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Purpose = Literal["build", "validation"]
 POLL_SECONDS = 0.2
+_UNUSED = 2 << 20
+"""Bytes behind the last partition that mean nothing: the backup of the table, a rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +160,24 @@ def _spec(
         directory=directory,
         serial_log=serial if purpose == "build" else serial.with_name("validation-serial.log"),
         accelerator=accelerator,
-        seed=write_seed(directory / "seed.iso", access),
+        seed=write_seed(directory / "seed.iso", access, grow=_may_grow(disk)),
         second_serial_log=directory / "ttyS1.log",
         network=properties.extensions.network,
         os_type=context.source.os_type,
         name=context.template.name,
     )
+
+
+def _may_grow(disk: BlockGraph) -> bool:
+    """Whether the guest's root has room to grow into; looking for it in the guest takes a second or two.
+
+    Only a raw disk's partitions can be read from outside; any other may have some.
+    """
+    bottom = disk.layers[0]
+    if bottom.format != "raw":
+        return True
+    try:
+        size = qemu_img.info(disk.top.path, disk.top.format).virtual_size
+        return room_after_last(bottom.path, size) > _UNUSED
+    except PartitionTableError:
+        return True

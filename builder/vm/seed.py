@@ -27,7 +27,7 @@ def meta_data(instance_id: str) -> str:
     return f"instance-id: {instance_id}\n"
 
 
-def user_data(access: BuildAccess) -> str:
+def user_data(access: BuildAccess, *, grow: bool = True) -> str:
     """The cloud-config of a build VM. JSON is YAML, so nothing needs quoting rules of its own."""
     config: dict[str, Any] = {
         "users": [
@@ -59,10 +59,7 @@ def user_data(access: BuildAccess) -> str:
         "growpart": {"mode": "auto", "devices": ["/"], "ignore_growroot_disabled": False},
         "resize_rootfs": True,
         # What a build VM needs and no more: every other module costs an emulated guest its import.
-        "cloud_init_modules": [
-            *("growpart", "resizefs", "set_hostname", "update_hostname", "update_etc_hosts"),
-            *("users-groups", "ssh"),
-        ],
+        "cloud_init_modules": [*(("growpart", "resizefs") if grow else ()), "users-groups", "ssh"],
         "cloud_config_modules": [],
         "cloud_final_modules": [],
     }
@@ -75,13 +72,18 @@ def network_config(mac: str = BUILD_MAC) -> str:
     return json.dumps({"version": 2, "ethernets": {"eth0": card}}, indent=1) + "\n"
 
 
-def write_seed(target: Path, access: BuildAccess, *, instance_id: str | None = None) -> Path:
-    """Write the seed ISO to `target` (mode 0600: it holds the guest's private host key)."""
+def write_seed(
+    target: Path, access: BuildAccess, *, instance_id: str | None = None, grow: bool = True
+) -> Path:
+    """Write the seed ISO to `target` (mode 0600: it holds the guest's private host key).
+
+    With `grow` the root partition and file system take what room the disk has left.
+    """
     return write_iso(
         target,
         {
             "meta-data": meta_data(instance_id or new_instance_id()),
-            "user-data": user_data(access),
+            "user-data": user_data(access, grow=grow),
             "network-config": network_config(),
             "vendor-data": "",
         },

@@ -82,7 +82,7 @@ def test_boot_is_told_and_cloud_init_is_done_without_problems(booted):
     assert waits[-2:] == ["Booting the VM", "Waiting for cloud-init"]
     notes = [event for event in booted.events if isinstance(event, Note)]
     assert [note.message for note in notes if note.code == "CloudInit"] == []
-    assert "status: done" in output(booted.guest, "cloud-init status")
+    assert "status: done" in output(booted.guest, "cloud-init status --wait")
 
 
 def test_firmware_is_the_one_asked_for(booted, generation):

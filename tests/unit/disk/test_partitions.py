@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.disk.partitions import Partition, PartitionTableError, partitions
+from builder.disk.partitions import Partition, PartitionTableError, partitions, room_after_last
 
 LINUX = uuid.UUID("0FC63DAF-8483-4772-8E79-3D69D8477DE4")
 EFI = uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
@@ -91,3 +91,9 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, content: bytes, message: st
     disk.write_bytes(content)
     with pytest.raises(PartitionTableError, match=message):
         partitions(disk)
+
+
+def test_room_after_the_last_partition(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(gpt((EFI, 2048, 4095, "esp"), (LINUX, 4096, 8191, "")))
+    assert room_after_last(disk, 10000 * 512) == (10000 - 8192) * 512

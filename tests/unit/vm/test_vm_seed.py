@@ -64,6 +64,15 @@ def test_user_data_gives_the_user_and_the_host_key(tmp_path, access):
     assert access.client_key.private not in files["user-data"]
 
 
+def test_the_root_grows_only_where_there_is_room(tmp_path, access):
+    def modules(**options):
+        _, files, _ = read(write_seed(tmp_path / "seed.iso", access, **options))
+        return json.loads(files["user-data"].partition("\n")[2])["cloud_init_modules"]
+
+    assert modules() == ["growpart", "resizefs", "users-groups", "ssh"]
+    assert modules(grow=False) == ["users-groups", "ssh"]
+
+
 def test_network_is_dhcp_on_our_card(tmp_path, access):
     _, files, _ = read(write_seed(tmp_path / "seed.iso", access))
     card = json.loads(files["network-config"])["ethernets"]["eth0"]
