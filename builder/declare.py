@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from builder.cancellation import deferred, shielded
+from builder.changes import Change
 from builder.errors import GoldsmithError, NotFoundError
 
 if TYPE_CHECKING:
@@ -20,45 +21,49 @@ if TYPE_CHECKING:
 class CatchAt(Protocol):
     """Does something; or notes, at a JSON pointer of the document, why it could not be done: None."""
 
-    def __call__(self, pointer: str, action: Callable[[], bool], /) -> bool | None:
+    def __call__(self, pointer: str, action: Callable[[], Change], /) -> Change | None:
         """`action()` or None."""
 
 
-def declare(document: Document, services: Services, undo: ExitStack, catch_at: CatchAt) -> bool:
-    """Make or update all of them; False when one could not be.
+def declare(
+    document: Document, services: Services, undo: ExitStack, catch_at: CatchAt
+) -> list[Change] | None:
+    """Make or update all of them, and say what was done; None when one could not be.
 
     What was not there before goes again when `undo` is unwound, unless another build uses it by then.
     """
-    fine = True
-    for gallery in document.galleries:
-        action = partial(_gallery, gallery, services, undo)
-        fine = bool(catch_at(document.pointer_of(gallery), action)) and fine
-    if not fine:  # without its gallery a definition would only be an error that follows
-        return False
-    for definition in document.definitions:
-        action = partial(_definition, definition, services, undo)
-        fine = bool(catch_at(document.pointer_of(definition), action)) and fine
-    return fine
+    galleries = [
+        catch_at(document.pointer_of(one), partial(_gallery, one, services, undo))
+        for one in document.galleries
+    ]
+    if None in galleries:  # without its gallery a definition would only be an error that follows
+        return None
+    definitions = [
+        catch_at(document.pointer_of(one), partial(_definition, one, services, undo))
+        for one in document.definitions
+    ]
+    done = [change for change in (*galleries, *definitions) if change is not None]
+    return None if None in definitions else done
 
 
-def _gallery(gallery: Gallery, services: Services, undo: ExitStack) -> bool:
+def _gallery(gallery: Gallery, services: Services, undo: ExitStack) -> Change:
     registry: Registry = services.registry
     with deferred():
         new = not _there(registry.find_gallery, gallery.id)
         registry.create_gallery(gallery)
         if new:
             undo.callback(_forget, registry.delete_gallery, gallery.id)
-    return True
+    return Change("create" if new else "update", "gallery", gallery.id)
 
 
-def _definition(definition: ImageDefinition, services: Services, undo: ExitStack) -> bool:
+def _definition(definition: ImageDefinition, services: Services, undo: ExitStack) -> Change:
     registry: Registry = services.registry
     with deferred():
         new = not _there(registry.find_definition, definition.id)
         registry.create_definition(definition)
         if new:
             undo.callback(_forget, registry.delete_definition, definition.id)
-    return True
+    return Change("create" if new else "update", "imageDefinition", definition.id)
 
 
 def _there(find: Callable[[str], object], arm_id: str) -> bool:

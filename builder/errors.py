@@ -12,6 +12,7 @@ __all__ = [
     "EnvironmentProblem",
     "ExitCode",
     "GoldsmithError",
+    "InUseError",
     "NotFoundError",
     "PartialDistributionError",
     "PreflightError",
@@ -42,6 +43,10 @@ class ConflictError(PreflightError):
     """Something is in the way: an existing version, a build of the same template."""
 
     code = "Conflict"
+
+
+class InUseError(ConflictError):
+    """A running build holds it: not the template's mistake, and over when that build is."""
 
 
 class EnvironmentProblem(GoldsmithError):

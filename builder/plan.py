@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from builder.sources.base import ResolvedSource
+from templates.durations import parse_duration
 from templates.model import ImageTemplate, Step
 
 Action = Literal["RUN", "CACHED", "RESTORE", "SKIP"]
 Stage = Literal["Source", "Customize", "Generalize", "Validate", "Distribute"]
+# What sourceValidationOnly leaves out.
+_OF_THE_IMAGE = ("Customize", "Generalize", "Distribute")
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """One line of the plan. `index` counts from 1 within the stage; `layer_id` is empty for steps
-    that leave no layer behind.
+    that leave no layer behind, and where the identity of the source is not known yet. `timeout`: the
+    step's own limit in seconds.
     """
 
     stage: Stage
@@ -28,6 +32,7 @@ class PlannedStep:
     action: Action
     reason: str
     layer_id: str = ""
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,6 @@ class Plan:
     def of(self, stage: Stage) -> tuple[PlannedStep, ...]:
         """The steps of one stage."""
         return tuple(step for step in self.steps if step.stage == stage)
-
-    def to_json(self) -> dict[str, Any]:
-        """For `build plan --json`."""
-        return {"template": self.template, "steps": [asdict(step) for step in self.steps]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,57 +82,56 @@ def make_plan(
 ) -> Plan:
     """Plan a build of `template` from `source`; `targets` says what each distributor will make."""
     properties = template.properties
-    validation = properties.validation
-    source_only = bool(validation and validation.source_validation_only)
-    parent = layer_id("", "source", 1, {"identity": source.identity})
-    steps = [
-        PlannedStep(
-            stage="Source",
-            index=1,
-            name=source.description,
-            type=properties.source.type,
-            action="CACHED" if source.cached else "RUN",
-            reason="already on this machine" if source.cached else "not on this machine yet",
-            layer_id=parent,
-        )
-    ]
-    for number, (step, facts) in enumerate(zip(properties.customize, customizers, strict=True), start=1):
-        parent = layer_id(parent, step.type, facts.epoch, facts.inputs)
-        steps.append(
-            PlannedStep(
-                stage="Customize",
-                index=number,
-                name=step_name(step, number),
-                type=step.type,
-                action="SKIP" if source_only else "RUN",
-                reason="sourceValidationOnly" if source_only else "no layer of it yet",
-                layer_id=parent,
-            )
-        )
+    checks = properties.validation
+    source_only = bool(checks and checks.source_validation_only)
+    steps = [_source_step(properties.source.type, source)]
+    steps += _customize_steps(properties.customize, customizers, steps[0].layer_id)
     steps.append(
         PlannedStep(
             stage="Generalize",
             index=1,
             name="Deprovision and prove",
             type=source.os_type,
-            action="SKIP" if source_only else "RUN",
-            reason="sourceValidationOnly" if source_only else "the build user and machine state must go",
+            action="RUN",
+            reason="the build user and machine state must go",
         )
     )
-    for number, check in enumerate(validation.in_vm_validations if validation else (), start=1):
-        where = "the source" if source_only else "a VM booted from the result"
-        steps.append(
-            PlannedStep("Validate", number, step_name(check, number), check.type, "RUN", f"on {where}")
-        )
+    where = "on the source" if source_only else "on a VM booted from the result"
+    for number, check in enumerate(checks.in_vm_validations if checks else (), start=1):
+        name = step_name(check, number)
+        steps.append(PlannedStep("Validate", number, name, check.type, "RUN", where, timeout=_timeout(check)))
     for number, (target, text) in enumerate(zip(properties.distribute, targets, strict=True), start=1):
-        steps.append(
-            PlannedStep(
-                stage="Distribute",
-                index=number,
-                name=target.run_output_name,
-                type=target.type,
-                action="SKIP" if source_only else "RUN",
-                reason="sourceValidationOnly" if source_only else text,
-            )
-        )
+        steps.append(PlannedStep("Distribute", number, target.run_output_name, target.type, "RUN", text))
+    if source_only:
+        steps = [_skipped(step) if step.stage in _OF_THE_IMAGE else step for step in steps]
     return Plan(template.name, tuple(steps))
+
+
+def _source_step(kind: str, source: ResolvedSource) -> PlannedStep:
+    reason = "already on this machine" if source.cached else "not on this machine yet"
+    if source.means and not source.cached:
+        reason += f": {source.means}"
+    # Without an identity nothing can be said of the layers on it.
+    layer = layer_id("", "source", 1, {"identity": source.identity}) if source.identity else ""
+    return PlannedStep(
+        "Source", 1, source.description, kind, "CACHED" if source.cached else "RUN", reason, layer
+    )
+
+
+def _customize_steps(steps: Sequence[Step], inputs: Sequence[StepInputs], parent: str) -> list[PlannedStep]:
+    planned = []
+    for number, (step, facts) in enumerate(zip(steps, inputs, strict=True), start=1):
+        kind = str(getattr(step, "type", ""))
+        parent = parent and layer_id(parent, kind, facts.epoch, facts.inputs)
+        reason, name = "no layer of it yet", step_name(step, number)
+        planned.append(PlannedStep("Customize", number, name, kind, "RUN", reason, parent, _timeout(step)))
+    return planned
+
+
+def _timeout(step: Step) -> float | None:
+    own = step.extensions.timeout
+    return parse_duration(own) if own else None
+
+
+def _skipped(step: PlannedStep) -> PlannedStep:
+    return replace(step, action="SKIP", reason="sourceValidationOnly")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from builder import doctor
+from builder.distributors.files import existing_parent
 from builder.errors import EnvironmentProblem, PreflightError
 from builder.vm import accelerator
 from builder.vm.firmware import choose_firmware
@@ -27,10 +28,12 @@ _FILLED = 16
 
 def check_tools(services: Services) -> None:
     """Raises EnvironmentProblem, with the install command, when QEMU (7.2 or later) or a disk tool is
-    missing. Says which accelerator builds will use.
+    missing. Says which accelerator builds will use, except to one who only asks: trying it out boots a
+    guest, and the verdict is written down.
     """
     _demand(doctor.check_for_build())
-    accelerator.choose(services.settings, services.home, services.bus)
+    if not services.read_only:
+        accelerator.choose(services.settings, services.home, services.bus)
 
 
 def check_source_tools(source: ResolvedSource) -> None:
@@ -61,8 +64,9 @@ def check_space(services: Services, source: ResolvedSource | None = None) -> Non
     needed = SPACE_FOR_A_BUILD
     if source is not None:
         needed = max(needed, source.size // _FILLED) + (0 if source.cached else SPACE_FOR_A_BASE)
-    services.home.ensure()
-    free = shutil.disk_usage(services.home.root).free
+    if not services.read_only:
+        services.home.ensure()
+    free = shutil.disk_usage(existing_parent(services.home.root)).free
     if free < needed:
         raise EnvironmentProblem(
             f"Only {free / GIB:.1f} GiB are free in {services.home.root}; "

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import urllib.parse
+from typing import Any
 
 MASK = "****"
 _MIN_LENGTH = 3
@@ -53,6 +54,17 @@ class Redactor:
             clean += [text[end:first], MASK]
             end = last
         return "".join([*clean, text[end:]])
+
+    def scrub_json(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Like `scrub`, for every text in a JSON value; a number that is a secret becomes `****`."""
+        if isinstance(value, dict):
+            return {self.scrub(str(key)): self.scrub_json(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.scrub_json(item) for item in value]
+        if isinstance(value, str):
+            return self.scrub(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return MASK if is_number and self.scrub(str(value)) == MASK else value
 
     def scrub_bytes(self, data: bytes) -> bytes:
         """Like `scrub`, for bytes that may not be text."""

@@ -48,6 +48,9 @@ def resolve_step(step: Step, place: str, services: Services) -> tuple[Mapping[st
     hidden: dict[str, str] = {}
     for name, reference in extensions.secrets.items():
         what = f"{where}: secret '{name}'"
+        if reference.command is not None and services.read_only:
+            services.bus.note(f"{what}: its command is only run by a build.")
+            continue
         value = _fetch(reference, what, services)
         if "\0" in value:
             raise SecretError(f"{what} holds a NUL byte, which no environment variable can.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.deadline import Deadline
+from builder.errors import GoldsmithError
 from builder.events import EventBus
 from builder.redact import Redactor
 from builder.settings import Home, Settings
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Services:
     """Handed to sources, distributors and stages. `base_dir` is the template's folder: relative
     paths in a template start there. `output_dir` is where a VHD without `uri` goes. `run_id` names
-    the build under way, empty in other verbs.
+    the build under way, empty in other verbs. `read_only`: somebody only asks what a build would do;
+    nothing in the home is written then, and what is reserved is reserved in a copy of the registry.
     """
 
     home: Home
@@ -31,10 +33,13 @@ class Services:
     base_dir: Path
     output_dir: Path
     run_id: str = ""
+    read_only: bool = False
+    fetched: dict[str, bytes | GoldsmithError] = field(default_factory=dict, repr=False, compare=False)
+    """What was read of the addresses in a template, or why not. Copies share it: nothing is read twice."""
 
     @cached_property
     def registry(self) -> Registry:
         """The local registry, opened on first use (importing SQLAlchemy costs half a second)."""
         from builder.registry.store import Registry
 
-        return Registry(self.home)
+        return Registry(self.home, snapshot=self.read_only)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from builder import resolve, secrets
 from builder.declare import declare
 from builder.distributors.base import ExpectedImage
-from builder.errors import EnvironmentProblem, ExitCode, GoldsmithError, PreflightError
+from builder.errors import PreflightError
+from builder.events import EventBus
 from builder.extensions import make_distributor, make_source
 from builder.plan import Plan, StepInputs, make_plan
 from builder.preflight import (
@@ -21,28 +22,35 @@ from builder.preflight import (
     check_space,
     check_tools,
 )
-from builder.stages.context import PreparedStep, stage
+from builder.problems import Problems
+from builder.stages.context import PreparedStep, stage, timeouts_of
+from builder.survey import Notes, Survey, make_survey, remark_of
 from builder.vm.sizes import resolve_size
+from builder.workspace import Workspace
 from provisioners import registry as provisioner_registry
 from templates.arm_id import parse_gallery_image
-from templates.diagnostics import Diagnostic, TemplateError
 from templates.model.distribute import SharedImageDistributor
 
 if TYPE_CHECKING:
+    from builder.changes import Change
     from builder.distributors.base import Distributor
     from builder.services import Services
     from builder.sources.base import ImageSource, ResolvedSource
+    from builder.vm.sizes import MachineSize
     from provisioners.base import FrozenContent
     from templates import Document
     from templates.model import ImageTemplate, Step
 
-T = TypeVar("T")
 GIB = 1024**3
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A template that can be built: all inputs frozen, all targets checked and reserved."""
+    """A template that can be built: all inputs frozen, all targets checked and reserved.
+
+    `disk_size` in bytes, 0 when the source's is not known yet; `declared` is what was made or updated of
+    the galleries and definitions beside the template.
+    """
 
     image_source: ImageSource
     source: ResolvedSource
@@ -50,6 +58,9 @@ class Submission:
     validators: tuple[PreparedStep, ...]
     distributors: tuple[Distributor, ...]
     plan: Plan
+    machine: MachineSize
+    disk_size: int
+    declared: tuple[Change, ...]
 
     def release(self) -> None:
         """Give up reservations that were not used."""
@@ -57,90 +68,90 @@ class Submission:
             distributor.release()
 
 
-class _Problems:
-    """Collects what is wrong at its place in the template, so that all of it is said at once."""
-
-    def __init__(self, document: Document, prefix: str) -> None:
-        self._document = document
-        self._prefix = prefix
-        self._of_this_machine: list[EnvironmentProblem] = []
-        self.found: list[Diagnostic] = []
-
-    def catch(self, pointer: str, action: Callable[[], T]) -> T | None:
-        """`action()`, or None after noting why it could not be done. `pointer` is within the template."""
-        return self.catch_at(self._prefix + pointer, action)
-
-    def catch_at(self, pointer: str, action: Callable[[], T]) -> T | None:
-        """The same with a pointer from the root of the document. Cancellation and timeouts go on."""
-        try:
-            return action()
-        except TemplateError as error:
-            self.found.extend(error.diagnostics)
-        except GoldsmithError as error:
-            if isinstance(error, EnvironmentProblem):
-                self._of_this_machine.append(error)
-            elif error.exit_code != ExitCode.BAD_TEMPLATE:
-                raise
-            text = "\n".join([error.message, *(f"    {line}" for line in error.details)])
-            self.found.append(
-                Diagnostic("error", error.code, text, self._document.locate(pointer), error.hint)
-            )
-        return None
-
-    def raise_if_any(self) -> None:
-        """Raises TemplateError; EnvironmentProblem when all there is against it is this machine."""
-        errors = [one for one in self.found if one.severity == "error"]
-        if errors and len(errors) == len(self._of_this_machine):
-            first, *others = self._of_this_machine
-            first.details = (*first.details, *(one.message for one in others))
-            raise first
-        if errors:
-            raise TemplateError(self.found)
-
-
 def submit(document: Document, template: ImageTemplate, services: Services) -> Submission:
     """Resolve everything. Raises TemplateError with every problem found, EnvironmentProblem.
 
     When it fails, nothing it reserved or declared is left.
     """
+    problems = Problems(document, document.pointer_of(template))
     with stage(services, "Resolve"), ExitStack() as undo:
-        submission = _submit(document, template, services, undo)
+        submission = _submit(document, template, services, problems, undo)
         undo.pop_all()
         return submission
 
 
-def _submit(document: Document, template: ImageTemplate, services: Services, undo: ExitStack) -> Submission:
-    check_tools(services)
-    check_space(services)
-    problems = _Problems(document, document.pointer_of(template))
+def survey(document: Document, template: ImageTemplate, services: Services) -> Survey:
+    """What a build of `template` would do if it began now: found as `submit` finds it, and nothing is
+    written, made or reserved. Raises TemplateError with every problem found, and EnvironmentProblem
+    only where without it there is nothing to tell; what else this machine lacks is a remark.
+    """
+    notes = Notes()
+    bus = EventBus(services.redactor)
+    bus.add_sink(notes)
+    looking = replace(services, bus=bus, read_only=True)
+    problems = Problems(document, document.pointer_of(template), forgiving=True)
+    with timeouts_of(services.deadline), ExitStack() as undo:  # what is undone is in a copy of the registry
+        found = _submit(document, template, looking, problems, undo)
+        changes = [*found.declared, *(change for one in found.distributors for change in one.changes())]
+    workspace = Workspace(template, looking, run_id="")
+    remarks = [*notes.remarks, *(remark_of(error) for error in problems.remarks)]
+    return make_survey(document, template, looking.settings, found, changes, remarks, workspace)
+
+
+def _submit(
+    document: Document, template: ImageTemplate, services: Services, problems: Problems, undo: ExitStack
+) -> Submission:
+    problems.require(partial(check_tools, services))
+    if not services.read_only:  # said below with the source, where one only asks
+        check_space(services)
     properties = template.properties
     image_source = problems.catch("/properties/source", lambda: make_source(properties.source, services))
     source = problems.catch("/properties/source", image_source.resolve) if image_source else None
     profile = properties.vm_profile
-    problems.catch("/properties/vmProfile/vmSize", partial(resolve_size, profile.vm_size, services.settings))
+    look_up = partial(resolve_size, profile.vm_size, services.settings)
+    machine = problems.catch("/properties/vmProfile/vmSize", look_up)
+    disk_size = None
     if source is not None:
-        problems.catch("/properties/source", partial(check_source_tools, source))
-        problems.catch("/properties/source", partial(check_space, services, source))
-        problems.catch("/properties/source", partial(check_firmware, source.generation))
-        size = partial(check_disk_size, profile.os_disk_size_gb, source.size)
-        problems.catch("/properties/vmProfile/osDiskSizeGB", size)
+        disk_size = _check_source(problems, source, profile.os_disk_size_gb, services)
     frozen = problems.catch("", partial(resolve.freeze, document, template, services))
     customizers = _steps(problems, "/properties/customize", properties.customize, frozen, services)
     checks = properties.validation.in_vm_validations if properties.validation else []
     validators = _steps(problems, "/properties/validate/inVMValidations", checks, frozen, services)
     # Targets ask for the definitions declared beside them, so these come first, and may go again.
     declared = declare(document, services, undo, problems.catch_at)
-    targets = _targets(problems, template, services, source, undo) if declared else []
+    targets = [] if declared is None else _targets(problems, template, services, source, undo)
     problems.raise_if_any()
     assert image_source is not None and source is not None  # noqa: S101 - else a problem was raised
+    assert machine is not None  # noqa: S101 - likewise
     facts = [StepInputs(step.provisioner.epoch, step.provisioner.inputs()) for step in customizers]
     plan = make_plan(template, source, facts, [line for _, line in targets])
     distributors = tuple(distributor for distributor, _ in targets)
-    return Submission(image_source, source, customizers, validators, distributors, plan)
+    return Submission(
+        image_source,
+        source,
+        customizers,
+        validators,
+        distributors,
+        plan,
+        machine,
+        disk_size or 0,
+        tuple(declared or ()),
+    )
+
+
+def _check_source(
+    problems: Problems, source: ResolvedSource, os_disk_size_gb: int, services: Services
+) -> int | None:
+    """The disk's size in bytes; None when it cannot be."""
+    problems.check("/properties/source", partial(check_source_tools, source))
+    problems.check("/properties/source", partial(check_space, services, source))
+    problems.check("/properties/source", partial(check_firmware, source.generation))
+    size = partial(check_disk_size, os_disk_size_gb, source.size)
+    return problems.catch("/properties/vmProfile/osDiskSizeGB", size)
 
 
 def _steps(
-    problems: _Problems,
+    problems: Problems,
     pointer: str,
     steps: Sequence[Step],
     frozen: dict[str, FrozenContent] | None,
@@ -169,7 +180,7 @@ def _step(step: Step, place: str, frozen: dict[str, FrozenContent], services: Se
 
 
 def _targets(
-    problems: _Problems,
+    problems: Problems,
     template: ImageTemplate,
     services: Services,
     source: ResolvedSource | None,
@@ -189,8 +200,9 @@ def _targets(
             continue
         undo.callback(distributor.release)
         if expected is not None:
-            line = problems.catch(place, partial(distributor.preflight, expected))
-            found.append((distributor, line or ""))
+            line = problems.check(place, partial(distributor.preflight, expected))
+            # Without a line there is an error, or where one only asks a remark that says why.
+            found.append((distributor, line or "not as things are; see the remarks"))
             if line is not None:
                 problems.catch(place, partial(_claim, distributor.target(), model.run_output_name, taken))
         elif isinstance(model, SharedImageDistributor):

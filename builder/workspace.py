@@ -17,6 +17,7 @@ from builder.errors import ConflictError
 from builder.events import EventBus, Wait
 from builder.journal import Entry, Journal, Reaped, reap
 from builder.lock import FileLock
+from builder.owner import Owner
 from builder.services import Services
 from builder.settings import Home
 from builder.workspace_name import clean_name, group_of, workspace_name
@@ -89,6 +90,11 @@ class Workspace:
             finally:
                 with contextlib.suppress(OSError):
                     self._lock.release()
+
+    def user(self) -> str:
+        """Who uses it now, in words; empty when nobody does. Looks only: it may have changed already."""
+        owner = Owner.from_json(self._lock.holder().get("owner"))
+        return self._holder() if owner is not None and owner.alive() else ""
 
     def file(self, name: str) -> Path:
         """The path of a file in here. Raises ValueError when `name` would leave the workspace."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from builder.changes import Change
 from builder.sources.base import Generation, OsType
 
 
@@ -66,6 +67,9 @@ class Distributor(Protocol):
         """Check the target before anything boots, reserve what must be reserved, and say in one
         line what will be made ("version 1.0.3 of app/web in westus"). Raises PreflightError and kin.
         """
+
+    def changes(self) -> Sequence[Change]:
+        """What `distribute` will make, replace and delete; asked after `preflight`. Only looks."""
 
     def distribute(self, image: FinishedImage) -> Artifact:
         """Make it. All or nothing: a failure leaves no half-made target."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from builder.cancellation import deferred
+from builder.changes import Change
 from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
 from builder.distributors.files import folder_name, link_into_home
@@ -51,6 +52,19 @@ class ManagedImageDistributor:
         except NotFoundError:
             return label
         return f"{label}, replacing the one of {old.created_at:%Y-%m-%d %H:%M} UTC"
+
+    def changes(self) -> tuple[Change, ...]:
+        """The image, and the file of the one it replaces."""
+        arm_id = str(parse_managed_image(self._model.image_id))
+        try:
+            old = self._services.registry.find_image(self._model.image_id)
+        except NotFoundError:
+            return (Change("create", "managedImage", arm_id, f"in {self._model.location}"),)
+        made = f"made {old.created_at:%Y-%m-%d %H:%M} UTC by the template '{old.template}'"
+        return (
+            Change("replace", "managedImage", old.id, made),
+            Change("delete", "file", str(old.path), "the disk of the image that is replaced"),
+        )
 
     def distribute(self, image: FinishedImage) -> Artifact:
         """Link, record, then remove what was replaced."""

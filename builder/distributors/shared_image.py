@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.cancellation import deferred
+from builder.changes import Change
 from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
 from builder.distributors.files import folder_name, link_into_home
@@ -35,7 +36,8 @@ class SharedImageDistributor:
     """Publishes the image as a version: one file per region, all links of the same.
 
     A version named in `galleryImageId` is reserved by `preflight`; one numbered by `versioning`
-    (`Latest` when nothing is said, as in AIB) gets its number when it is distributed.
+    (`Latest` when nothing is said, as in AIB) gets its number when it is distributed. One who only
+    asks (`Services.read_only`) sees the number it would get now, reserved in a copy of the registry.
     """
 
     def __init__(self, model: SharedImageModel, services: Services) -> None:
@@ -54,6 +56,17 @@ class SharedImageDistributor:
         regions = plan_regions(self._model, definition.location)
         version = self._check_version(expected)
         return f"{version} of {definition.label} in {', '.join(region.name for region in regions)}"
+
+    def changes(self) -> tuple[Change, ...]:
+        """The version; without its number when that is not known before it is distributed."""
+        definition = self._services.registry.find_definition(str(self._image.definition))
+        regions = ", ".join(region.name for region in plan_regions(self._model, definition.location))
+        named = self._image.definition
+        if self._image.version is not None:
+            named = named.child("versions", self._image.version)
+        name = self._reserved.id if self._reserved else str(named)
+        hidden = ", excluded from latest" if self._model.exclude_from_latest else ""
+        return (Change("create", "imageVersion", name, f"in {regions}{hidden}"),)
 
     def distribute(self, image: FinishedImage) -> Artifact:
         """Number, link into every region, publish. A failure takes all of it back."""
@@ -141,6 +154,10 @@ class SharedImageDistributor:
                 )
             reserved = self._reserved or self._reserve(self._image.version, self._services.run_id)
             return f"version {reserved.version}"
+        if self._services.read_only:
+            self._reserve(None, self._services.run_id, expected.source_version)
+        if self._reserved is not None:
+            return f"version {self._reserved.version}, the next one now,"
         if isinstance(self._model.versioning, SourceVersioning):
             number = rules.format_version(rules.source_number(expected.source_version))
             return f"a version after the source's {number}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from builder.changes import Change
 from builder.disk.extents import allocated_size, clone
 from builder.disk.vhd import VhdError, check_fixed_vhd, read_footer
 from builder.distributors.base import Artifact
@@ -72,6 +73,10 @@ class VhdDistributor:
             )
         require_space(folder, min(expected.size, LEAST_FREE) if expected.size else LEAST_FREE)
         return f"{'replaces' if place.exists() else 'VHD'} {place}"
+
+    def changes(self) -> tuple[Change, ...]:
+        """The file."""
+        return (Change("replace" if self.place.exists() else "create", "vhd", str(self.place)),)
 
     def distribute(self, image: FinishedImage) -> Artifact:
         """Copy, check the copy, and only then put it in place of what was there."""

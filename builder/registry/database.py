@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
 
 from builder.errors import EnvironmentProblem
 from builder.registry.schema import Base, MetaRow
@@ -43,17 +46,19 @@ class RegistryError(EnvironmentProblem):
 
 
 class Database:
-    """Opens (and the first time makes) the registry. Raises RegistryError when that cannot be."""
+    """Opens (and the first time makes) the registry; or a copy in memory (`snapshot`), which leaves the
+    file as it is. Raises RegistryError when that cannot be.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, snapshot: bool = False) -> None:
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RegistryError(
-                f"The folder {path.parent} cannot be made: {error.strerror}.", hint="Set GOLDSMITH_HOME."
-            ) from error
-        self._engine = _engine(path)
+        if snapshot:
+            # One connection for all: in memory each would be a database of its own.
+            self._engine = create_engine("sqlite://", creator=partial(_copy, path), poolclass=StaticPool)
+        else:
+            _make_folder(path.parent)
+            self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+        _listen(self._engine, "DELETE" if on_network(path) else "WAL")
         with self._translated():
             self._prepare()
 
@@ -107,10 +112,27 @@ class Database:
             ) from error
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
-    journal = "DELETE" if on_network(path) else "WAL"
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RegistryError(
+            f"The folder {folder} cannot be made: {error.strerror}.", hint="Set GOLDSMITH_HOME."
+        ) from error
 
+
+def _copy(path: Path) -> sqlite3.Connection:
+    """What the file holds at this moment, in memory; nothing when there is no file."""
+    memory = sqlite3.connect(":memory:", check_same_thread=False)
+    if path.exists():
+        # "rw", though nothing is written: a last reader that may not write leaves the log's files behind.
+        address = f"{path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as file:
+            file.backup(memory)
+    return memory
+
+
+def _listen(engine: Engine, journal: str) -> None:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a DBAPI connection
         # The driver's own transactions begin too late and never IMMEDIATE; ours begin below.
@@ -125,8 +147,6 @@ def _engine(path: Path) -> Engine:
     def _on_begin(connection: Any) -> None:  # noqa: ANN401 - sqlalchemy.Connection
         immediate = connection.get_execution_options().get(_IMMEDIATE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
 
 
 def on_network(path: Path, mounts: str | None = None) -> bool:

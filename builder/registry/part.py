@@ -14,9 +14,9 @@ from templates.arm_id import ResourceId
 class Part:
     """Base of the registry's parts."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, snapshot: bool = False) -> None:
         self.home = home
-        self._db = Database(home.registry)
+        self._db = Database(home.registry, snapshot=snapshot)
 
     def close(self) -> None:
         """Let go of the file; a later call opens it again."""

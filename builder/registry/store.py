@@ -17,4 +17,7 @@ class Registry(Galleries, Versions, Images, Orphans):
 
     Every method is one transaction and hands out frozen records; several processes may use it at
     once. Raises RegistryError when the file cannot be used or a newer Goldsmith wrote it.
+
+    With `snapshot` it is a copy in memory, taken when it is first used: what is made, numbered or
+    deleted in it follows all the rules and is gone when the process ends. Never remove a file by it.
     """

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
-from builder.errors import ConflictError, NotFoundError
+from builder.errors import ConflictError, InUseError, NotFoundError
 from builder.owner import current_owner, is_alive
 from builder.registry import rules
 from builder.registry.galleries import DECLARE_HINT
@@ -143,7 +143,7 @@ class Versions(Part):
         if row.state == CREATING:
             if not is_alive(row.owner):
                 return row
-            raise ConflictError(
+            raise InUseError(
                 f"Version {label} is being made by another build ({row.run_id or row.owner}).",
                 hint="Wait for it, or leave /versions/... out of galleryImageId to get the next number.",
             )

@@ -19,7 +19,8 @@ class ResolvedSource:
     `exact_version` is what AIB reports as `exactVersion`; `version_number` is a gallery version's
     x.y.z when it has one; `size` in bytes, 0 when not known before it is prepared; `cached` says
     that `prepare` only opens what is there; `bootstrapped` that it makes the disk from packages, with
-    programs of this machine, when it is not cached.
+    programs of this machine, when it is not cached. `means` says in words how it comes here then.
+    `identity` is empty where nothing may be written (`Services.read_only`) and none is drawn yet.
     """
 
     identity: str
@@ -31,6 +32,7 @@ class ResolvedSource:
     size: int = 0
     cached: bool = False
     bootstrapped: bool = False
+    means: str = ""
 
 
 @dataclass(frozen=True, slots=True)

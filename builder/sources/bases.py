@@ -78,6 +78,13 @@ class BaseCache:
         layer = DiskLayer(self._root / key / meta.file, meta.disk_format)
         return SourceDisk(BlockGraph((layer,)), meta.size)
 
+    def known_identity(self, key: str) -> str:
+        """Like `next_identity`, but draws none: empty as long as nobody wanted to make the base."""
+        try:
+            return f"{key}-{self._pending(key).read_text()}"
+        except OSError:
+            return ""
+
     def next_identity(self, key: str) -> str:
         """The identity the base will have once it is made: the same for all who ask until then."""
         self._root.mkdir(parents=True, exist_ok=True)

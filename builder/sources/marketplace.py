@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from builder.sources.catalogue import (
     CatalogueEntry,
     DownloadRecipe,
     FileRecipe,
+    Recipe,
     load_catalogue,
 )
 from builder.sources.mirrors import Mirrors, find_mirrors
@@ -123,6 +125,7 @@ class MarketplaceSource:
             size=size,
             cached=cached,
             bootstrapped=isinstance(entry.recipe, BootstrapRecipe),
+            means=_means(entry.recipe),
         )
 
     def _identity(self) -> tuple[str, int, bool]:
@@ -134,7 +137,8 @@ class MarketplaceSource:
         if meta is not None:
             return meta.identity, meta.size, True
         if isinstance(recipe, BootstrapRecipe):
-            return self._cache.next_identity(self._key), recipe.size_mib * 1024**2, False
+            draw = self._cache.known_identity if self._services.read_only else self._cache.next_identity
+            return draw(self._key), recipe.size_mib * 1024**2, False
         return self._key, 0, False
 
     def _open(self, recipe: FileRecipe) -> SourceDisk:
@@ -183,6 +187,16 @@ class MarketplaceSource:
         return MadeDisk(disk, "qcow2", qemu_img.info(disk, "qcow2").virtual_size)
 
 
+def _means(recipe: Recipe) -> str:
+    if isinstance(recipe, BootstrapRecipe):
+        return f"bootstrapped from the packages of Debian {recipe.suite}"
+    if isinstance(recipe, DownloadRecipe):
+        from builder.sources.download import public_url
+
+        return f"downloaded from {public_url(recipe.url)}"
+    return f"converted from {recipe.path}"
+
+
 def _virtual_size(path: Path, written_format: str) -> int:
     """Bytes the guest sees. Raises PreflightError for a file that is not what the catalogue says."""
     if written_format == "raw":
@@ -191,7 +205,7 @@ def _virtual_size(path: Path, written_format: str) -> int:
             raise PreflightError(f"{path} is not a raw disk: {size} bytes are no whole number of sectors.")
         return size
     with path.open("rb") as file:
-        header = file.read(16)
+        header = file.read(32)
     if header[:4] != b"QFI\xfb":
         raise PreflightError(
             f"{path} is not a qcow2 image, as the catalogue says.", hint="Correct 'format' in catalogue.json."
@@ -201,6 +215,8 @@ def _virtual_size(path: Path, written_format: str) -> int:
             f"{path} is an overlay: it needs another file below it.",
             hint=f"Make it whole: qemu-img convert -O qcow2 {path} whole.qcow2",
         )
+    if shutil.which("qemu-img") is None:  # a plan needs none; without it no build comes this far
+        return int.from_bytes(header[24:32], "big")
     try:
         return qemu_img.info(path, "qcow2").virtual_size
     except ProcessError as error:
