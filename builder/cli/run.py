@@ -63,7 +63,7 @@ def run(
     documents = read_documents(
         templates, home=home, var=var or [], var_file=var_file or [], parameters=parameters, strict=strict
     )
-    jobs = _jobs(documents)
+    jobs = jobs_of(documents)
     from builder.engine import BuildOptions
 
     options = BuildOptions(on_error, wait)  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ class Job:
     redactor: Redactor
 
 
-def _jobs(documents: Sequence[Document]) -> list[Job]:
+def jobs_of(documents: Sequence[Document]) -> list[Job]:
     """All builds asked for. What can be wrong with any is said before the first begins: UsageError."""
     from builder.redact import Redactor, guard
 

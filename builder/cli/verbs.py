@@ -37,6 +37,30 @@ VERBS: tuple[Verb, ...] = (
         ("build validate template.json", "build validate --strict templates/*.json"),
     ),
     Verb(
+        "plan",
+        "builder.cli.plan:app",
+        "Show what a build would do, step by step; nothing is changed.",
+        ("build plan template.json", "build plan template.json --json"),
+    ),
+    Verb(
+        "inspect",
+        "builder.cli.inspect:app",
+        "Show the effective template: expressions evaluated, variables filled in.",
+        ("build inspect deployment.json", "build inspect template.json --defaults --json"),
+    ),
+    Verb(
+        "schema",
+        "builder.cli.schema:app",
+        "Print the JSON Schema of templates, so that editors complete and check.",
+        ("build schema --output template.schema.json",),
+    ),
+    Verb(
+        "import",
+        "builder.cli.import_:app",
+        "Make an AIB template of another tool's: packer.",
+        ("build import packer ubuntu.json --output template.json", "build import packer . --builder qemu.base"),
+    ),
+    Verb(
         "runs",
         "builder.cli.runs:app",
         "Look at builds: list, show, logs, report, cancel.",
