@@ -73,7 +73,7 @@ class Context(Protocol):
         """`references('symbol', 'Full')`: `reference()` of each resource of a symbolic copy loop."""
 
     def resource_info(self, symbol: str) -> dict[str, Json]:
-        """`resourceInfo('symbol')`: id, name, type, apiVersion of a symbolic resource, known before it is there."""
+        """`resourceInfo('symbol')`: id, name, type, apiVersion of a symbolic resource, there or not."""
 
     def user_function(self, namespace: str, name: str, arguments: list[Json]) -> Json:
         """`namespace.name(…)`, a function of the template's section `functions`."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import functools
-from itertools import islice
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from templates.arm import functions
 from templates.arm.budget import SIZE_OF_A_STEP, Budget

@@ -231,5 +231,7 @@ def _int(token: _Token) -> int:
     # int() of a text of thousands of digits is slow, so the length is looked at first.
     value = int(token.text) if len(token.text) <= 20 else MAX_INT + 1
     if not MIN_INT <= value <= MAX_INT:
-        raise ExpressionError("BadExpression", "the number is too large: ints have 64 bits", offset=token.offset)
+        raise ExpressionError(
+            "BadExpression", "the number is too large: ints have 64 bits", offset=token.offset
+        )
     return value

@@ -39,7 +39,8 @@ def _object_keys(value: Json) -> Json:
 @function("shallowMerge", 1)
 def _shallow_merge(value: Json) -> Json:
     """The objects of an array as one; the last of the same name counts, whatever is inside."""
-    given = [obj(item, "each item in shallowMerge()") for item in array(value, "the argument of shallowMerge()")]
+    items = array(value, "the argument of shallowMerge()")
+    given = [obj(item, "each item in shallowMerge()") for item in items]
     return object_of([pair for item in given for pair in item.items()])
 
 
@@ -140,8 +141,10 @@ def _merged(left: dict[str, Json], right: dict[str, Json]) -> dict[str, Json]:
     for key, value in right.items():
         name = names.setdefault(key.casefold(), key)
         old = result.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        result[name] = _merged(old, value) if both else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            result[name] = _merged(old, value)
+        else:
+            result[name] = value
     return result
 
 

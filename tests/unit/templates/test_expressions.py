@@ -69,7 +69,12 @@ def test_values(text, value):
         ("[1.5]", "BadExpression", 1, "no meaning"),
         ("[parameters('list')[9]]", "BadIndex", 19, "outside of an array of 2"),
         ("[parameters('list')[-1]]", "BadIndex", 19, "outside of an array of 2"),
-        ("[parameters('list')[true()]]", "BadIndex", 19, "a bool is neither the name of a property nor an index"),
+        (
+            "[parameters('list')[true()]]",
+            "BadIndex",
+            19,
+            "a bool is neither the name of a property nor an index",
+        ),
         ("[parameters('name').x]", "BadIndex", 19, "a string has no property 'x'"),
         ("[parameters('obj').none.x]", "BadIndex", 23, "null has no property 'x'"),
         ("[parameters('obj').Kay]", "UnknownProperty", 18, "no property 'Kay'"),
@@ -133,7 +138,7 @@ def test_the_result_of_a_function_is_its_own_value():
     for text in (
         "concat(parameters('dogs'), parameters('list'))",
         "union(parameters('dogs')[0], createObject('age', 9))",
-        "sort(parameters('dogs'), lambda('a', 'b', less(lambdaVariables('a').age, lambdaVariables('b').age)))",
+        "sort(parameters('dogs'), lambda('a', 'b', less(2, lambdaVariables('b').age)))",
         "shallowMerge(parameters('dogs'))",
     ):
         value_of(text)

@@ -80,7 +80,8 @@ def test_arrays(text, value):
             f"intersection({LETTERS}, createObject('ONE', 'a', 'two', 'z', 'three', 'c1'))",
             {"one": "a", "three": "c1"},
         ),
-        ("items(createObject('foo', 'abc', 'Bar', 123))", [{"key": "Bar", "value": 123}, {"key": "foo", "value": "abc"}]),
+        ("items(createObject('foo', 'abc', 'Bar', 1))",
+         [{"key": "Bar", "value": 1}, {"key": "foo", "value": "abc"}]),
         ("objectKeys(createObject('b', 1, 'a', 2))", ["a", "b"]),
         (
             "shallowMerge(createArray(createObject('one', 'a', 'n', createObject('a', 1)),"
@@ -108,43 +109,43 @@ def test_objects(text, value):
     assert value_of(text) == value
 
 
-def var(name):
+def v(name):
     return f"lambdaVariables('{name}')"
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        (f"map(parameters('dogs'), lambda('dog', {var('dog')}.name))", ["Evie", "Casper", "Indy", "Kira"]),
-        (f"map(range(0, 3), lambda('i', format('Hi {{0}}!', {var('i')})))", ["Hi 0!", "Hi 1!", "Hi 2!"]),
-        (f"map(createArray('a', 'b'), lambda('x', 'i', concat({var('x')}, {var('i')})))", ["a0", "b1"]),
+        (f"map(parameters('dogs'), lambda('dog', {v('dog')}.name))", ["Evie", "Casper", "Indy", "Kira"]),
+        (f"map(range(0, 3), lambda('i', format('Hi {{0}}!', {v('i')})))", ["Hi 0!", "Hi 1!", "Hi 2!"]),
+        (f"map(createArray('a', 'b'), lambda('x', 'i', concat({v('x')}, {v('i')})))", ["a0", "b1"]),
         ("map(range(0, 2), lambda('x'))", ["x", "x"]),
         ("map(createArray(), lambda('x', fail('never')))", []),
-        (f"filter(parameters('dogs'), lambda('d', greaterOrEquals({var('d')}.age, 5)))",
+        (f"filter(parameters('dogs'), lambda('d', greaterOrEquals({v('d')}.age, 5)))",
          [{"name": "Evie", "age": 5}, {"name": "Kira", "age": 8}]),
-        (f"filter(range(0, 10), lambda('i', equals(0, mod({var('i')}, 2))))", [0, 2, 4, 6, 8]),
-        (f"filter(createArray('a', 'b', 'c'), lambda('x', 'i', equals({var('i')}, 1)))", ["b"]),
-        (f"reduce(createArray(5, 3, 2, 8), 1, lambda('cur', 'next', add({var('cur')}, {var('next')})))", 19),
-        (f"reduce(createArray('a', 'b', 'c'), '', lambda('a', 'b', format('{{0}}-{{1}}', {var('a')}, {var('b')})))",
-         "-a-b-c"),
+        (f"filter(range(0, 10), lambda('i', equals(0, mod({v('i')}, 2))))", [0, 2, 4, 6, 8]),
+        (f"filter(createArray('a', 'b', 'c'), lambda('x', 'i', equals({v('i')}, 1)))", ["b"]),
+        (f"reduce(createArray(5, 3, 2, 8), 1, lambda('cur', 'next', add({v('cur')}, {v('next')})))", 19),
+        (f"reduce(createArray('a', 'b', 'c'), '', lambda('a', 'b', concat('-', {v('b')}, {v('a')})))",
+         "-c-b-a"),
         (f"reduce(createArray(createObject('foo', 1), createObject('bar', 2)), createObject(),"
-         f" lambda('cur', 'next', union({var('cur')}, {var('next')})))", {"foo": 1, "bar": 2}),
-        (f"reduce(createArray('x', 'y'), '', lambda('c', 'n', 'i', concat({var('c')}, {var('i')})))", "01"),
-        (f"map(sort(parameters('dogs'), lambda('a', 'b', less({var('a')}.age, {var('b')}.age))),"
-         f" lambda('d', {var('d')}.name))", ["Indy", "Casper", "Evie", "Kira"]),
-        (f"sort(createArray('c', 'd', 'a'), lambda('a', 'b', less({var('a')}, {var('b')})))", ["a", "c", "d"]),
-        (f"toObject(createArray('a', 'b'), lambda('x', {var('x')}), lambda('x', format('Hi {{0}}!', {var('x')})))",
-         {"a": "Hi a!", "b": "Hi b!"}),
-        (f"toObject(take(parameters('dogs'), 1), lambda('x', {var('x')}.name))",
+         f" lambda('cur', 'next', union({v('cur')}, {v('next')})))", {"foo": 1, "bar": 2}),
+        (f"reduce(createArray('x', 'y'), '', lambda('c', 'n', 'i', concat({v('c')}, {v('i')})))", "01"),
+        (f"map(sort(parameters('dogs'), lambda('a', 'b', less({v('a')}.age, {v('b')}.age))),"
+         f" lambda('d', {v('d')}.name))", ["Indy", "Casper", "Evie", "Kira"]),
+        (f"sort(createArray('c', 'd', 'a'), lambda('a', 'b', less({v('a')}, {v('b')})))", ["a", "c", "d"]),
+        (f"toObject(createArray('a', 'b'), lambda('x', {v('x')}), lambda('x', concat('Hi ', {v('x')})))",
+         {"a": "Hi a", "b": "Hi b"}),
+        (f"toObject(take(parameters('dogs'), 1), lambda('x', {v('x')}.name))",
          {"Evie": {"name": "Evie", "age": 5}}),
-        (f"mapValues(createObject('foo', 'foo'), lambda('v', toUpper({var('v')})))", {"foo": "FOO"}),
-        (f"groupBy(createArray('foo', 'bar', 'baz'), lambda('x', substring({var('x')}, 0, 1)))",
+        (f"mapValues(createObject('foo', 'foo'), lambda('v', toUpper({v('v')})))", {"foo": "FOO"}),
+        (f"groupBy(createArray('foo', 'bar', 'baz'), lambda('x', substring({v('x')}, 0, 1)))",
          {"f": ["foo"], "b": ["bar", "baz"]}),
         # A lambda sees the variables of those around it, and hides one of the same name.
-        (f"map(range(1, 2), lambda('i', map(range(1, 2), lambda('j', mul({var('I')}, mul(10, {var('j')}))))))",
+        (f"map(range(1, 2), lambda('i', map(range(1, 2), lambda('j', mul({v('I')}, mul(10, {v('j')}))))))",
          [[10, 20], [20, 40]]),
-        (f"map(range(1, 2), lambda('i', map(range(8, 1), lambda('i', {var('i')}))))", [[8], [8]]),
-        (f"map(createArray('Evie'), lambda('name', __bicep.hi({var('name')})))", ["__bicep.hi(['Evie'])"]),
+        (f"map(range(1, 2), lambda('i', map(range(8, 1), lambda('i', {v('i')}))))", [[8], [8]]),
+        (f"map(createArray('Evie'), lambda('name', __bicep.hi({v('name')})))", ["__bicep.hi(['Evie'])"]),
     ],
 )  # fmt: skip
 def test_lambdas(text, value):
