@@ -57,6 +57,24 @@ def resolve_size(
     return MachineSize(name, cpus, memory, tuple(notes))
 
 
+def smallest_size(cpus: int, memory_mib: int) -> str | None:
+    """The smallest size with at least that many CPUs and MiB of memory; None when none is large enough.
+
+    Of equals the newest series counts: Azure retires the old ones.
+    """
+    large = [
+        (memory, found_cpus, -_series(name), name)
+        for name, found_cpus, memory in _table().values()
+        if found_cpus >= cpus and memory >= memory_mib and not name.startswith("Basic")
+    ]
+    return min(large)[-1] if large else None
+
+
+def _series(name: str) -> int:
+    match = re.search(r"_v(\d+)\Z", name, re.IGNORECASE)
+    return int(match[1]) if match else 1
+
+
 def _look_up(vm_size: str, settings: Settings) -> tuple[str, int, int]:
     if not vm_size:
         return "", settings.default_cpus, settings.default_memory_mib
