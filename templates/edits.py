@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right, insort
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from templates.json_reader import JsonDocument
@@ -16,6 +19,7 @@ _KEY = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BLANKS = " \t\r\n"
 # New members stand where people expect them: these first, all others before `properties`.
 _FIRST = ("type", "apiVersion", "name")
+_USE = re.compile(r"\b(parameters|variables)\s*\(\s*'([^']+)'", re.IGNORECASE)
 _REFERENCE = re.compile(r"\[\s*(parameters|variables)\s*\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
 
 
@@ -78,11 +82,10 @@ def _home_of(found: Any, repair: Replace, document: JsonDocument) -> str:  # noq
     """
     match = _REFERENCE.fullmatch(found) if isinstance(found, str) else None
     section: Any = document.value.get(match[1].lower()) if match else None
-    if match is None or not isinstance(section, Mapping):
-        raise NotInFile
+    if match is None or not isinstance(section, Mapping) or "/template/" in repair.pointer:
+        raise NotInFile  # in a nested deployment the name may be that of another parameter
     name = next((known for known in section if known.casefold() == match[2].casefold()), None)
-    uses = re.findall(rf"{match[1]}\s*\(\s*'{re.escape(match[2])}'", document.text, re.IGNORECASE)
-    if name is None or len(uses) != 1 or "'copy'" in document.text:
+    if name is None or _uses(document.text)[match[1].lower(), match[2].casefold()] != 1:
         raise NotInFile
     home = join("", match[1].lower(), name)
     if match[1].lower() == "parameters":
@@ -100,6 +103,12 @@ def _home_of(found: Any, repair: Replace, document: JsonDocument) -> str:  # noq
     except KeyError:
         pass
     raise NotInFile
+
+
+@lru_cache(maxsize=1)
+def _uses(text: str) -> Counter[tuple[str, str]]:
+    """How often each parameter and variable is asked for in a file."""
+    return Counter((match[1].lower(), match[2].casefold()) for match in _USE.finditer(text))
 
 
 # -- one repair -------------------------------------------------------------------------------------
@@ -168,24 +177,40 @@ def in_one_go(repairs: Iterable[Repair], document: JsonDocument) -> tuple[str, l
     What touches the same characters as another one, or takes a second member out of one object, has to
     wait for the next round.
     """
-    text, taken, done = document.text, [], []
+    taken: list[Edit] = []  # in the order of the text
+    done: list[Repair] = []
     robbed: set[str] = set()
     order = {name: index for index, name in enumerate(_FIRST)}
     for repair in sorted(repairs, key=lambda r: order.get(r.name, 9) if isinstance(r, Insert) else 9):
         edits = edits_of(repair, document)
         owner = parent(repair.pointer)
-        if not edits or any(_touch(edit, other) for edit in edits for other in taken):
+        late = isinstance(repair, Remove) and owner in robbed
+        if late or not edits or any(_is_taken(edit, taken) for edit in edits):
             continue
         if isinstance(repair, Remove):
-            if owner in robbed:
-                continue
             robbed.add(owner)
-        taken.extend(edits)
+        for edit in edits:  # behind those at the same place: they keep their order
+            insort(taken, edit, key=_span)
         done.append(repair)
-    indexed = sorted(enumerate(taken), key=lambda pair: (pair[1].start, pair[1].end, pair[0]))
-    for _, edit in reversed(indexed):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text, done
+    return _applied(taken, document.text), done
+
+
+def _span(edit: Edit) -> tuple[int, int]:
+    return edit.start, edit.end
+
+
+def _is_taken(edit: Edit, taken: list[Edit]) -> bool:
+    """Whether `edit` touches one of `taken`; as those do not touch each other, the neighbours say it."""
+    index = bisect_right(taken, _span(edit), key=_span)
+    return any(_touch(edit, other) for other in taken[max(index - 1, 0) : index + 1])
+
+
+def _applied(edits: list[Edit], text: str) -> str:
+    parts, position = [], 0
+    for edit in edits:
+        parts += [text[position : edit.start], edit.text]
+        position = edit.end
+    return "".join([*parts, text[position:]])
 
 
 def _touch(one: Edit, other: Edit) -> bool:

@@ -99,7 +99,7 @@ def _without_trailing_commas(document: JsonDocument) -> tuple[str, int]:
 def _possible(report: Report) -> tuple[list[Repair], list[Diagnostic]]:
     """The repairs that the file itself can take, and a note for each of the others."""
     document = report.document
-    wanted: list[Repair] = []
+    wanted: dict[str, Repair] = {}  # the turns of a copy loop ask for the same one
     notes: list[Diagnostic] = []
     stuck: dict[str, str] = {}  # resources whose API version cannot change, with that version
     for repair in sorted(report.repairs, key=lambda r: last(r.pointer) != "apiVersion"):
@@ -115,9 +115,8 @@ def _possible(report: Report) -> tuple[list[Repair], list[Diagnostic]]:
             hint = "change the expression or the value that it uses"
             notes.append(Diagnostic("warning", "NotFixed", message, place, hint))
         else:
-            if found not in wanted:
-                wanted.append(found)
-    return wanted, list(dict.fromkeys(notes))
+            wanted.setdefault(repr(found), found)
+    return list(wanted.values()), list(dict.fromkeys(notes))
 
 
 def _is_native(repair: Repair, stuck: Mapping[str, str]) -> bool:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import templates
@@ -260,6 +260,7 @@ SLOPPY = st.sampled_from(
 )
 
 
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(SLOPPY, max_size=4),
     st.sampled_from([None, 1, 4]),
