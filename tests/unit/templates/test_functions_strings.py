@@ -82,6 +82,7 @@ def test_characters(text, value):
         ("base64ToString(base64('äöü €'))", "äöü €"),
         ("base64ToJson(base64('{''one'': ''a'', ''two'': ''b''}'))", {"one": "a", "two": "b"}),
         ("base64ToJson(base64('{\"hi\": \"there\"}')).hi", "there"),
+        ("base64(json('\"\\ud800\"'))", "77+9"),  # half a character, which only JSON can write
         ("dataUri('Hello')", "data:text/plain;charset=utf8;base64,SGVsbG8="),
         ("dataUriToString('data:;base64,SGVsbG8sIFdvcmxkIQ==')", "Hello, World!"),
         ("dataUriToString('data:text/plain,a%20b')", "a b"),
