@@ -43,12 +43,12 @@ _PROPERTY_COPY: Schema = {
 _FIXED: dict[str, Schema] = {
     "Variable": {
         "type": "string",
-        "pattern": r"\{\{.*\}\}",
-        "description": "Text with a {{ variable }}, given by --var or --var-file",
+        "pattern": r"\{\{.*\}\}|<[^<>]+>",
+        "description": "Text with a {{ variable }} or a <placeholder>, given by --var or --var-file",
     },
     "Expression": {
         "type": "string",
-        "pattern": r"^\[(?!\[)|\{\{.*\}\}",
+        "pattern": r"^\[(?!\[)|\{\{.*\}\}|<[^<>]+>",
         "description": "A template expression in [ ], such as [parameters('name')]",
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,17 @@ def test_plan_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     }
     assert set(data["vm"]) == {"size", "cpus", "memoryMib", "diskSize"}
     assert data["source"]["exactVersion"] == "12.0.0"
+
+
+def test_the_reference_names_every_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[3] / "docs/reference.md").read_text()
+    table = page.split("## The plan\n", 1)[1].split("\n## ", 1)[0]
+    named = set(re.findall(r"`([A-Za-z]+)`", table))
+    assert main(["plan", write(tmp_path / "t.json", resource(customize=[])), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    below = {key for part in ("source", "vm", "timeouts") for key in data[part]}
+    of_lists = {*data["steps"][0], *data["changes"][0], "code", "message", "hint"}
+    assert {*data, *below, *of_lists} <= named
 
 
 def test_several_templates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

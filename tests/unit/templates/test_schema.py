@@ -92,6 +92,7 @@ def test_the_example_of_the_readme() -> None:
         ("$schema", "template.schema.json"),
         ("comments", "for people"),
         ("name", "{{ name }}"),
+        ("properties/distribute/0/runOutputName", "<runOutput>"),
         ("properties/buildTimeoutInMinutes", 60),
         ("properties/buildTimeoutInMinutes", "{{ minutes }}"),
         (
