@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import functools
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from filled import arguments_for, variables_for
 from published import SHARED, merged, require_shared_data
 
 from templates import DeploymentScope, reader
@@ -29,35 +29,6 @@ from templates.versions import KNOWN, NEWEST
 DATA = SHARED / "aib-templates"
 PAGE = Path(__file__).parents[3] / "docs" / "template-differences.md"
 SCOPE = DeploymentScope("SUB", "GRP", "westus")
-GROUP = "/subscriptions/SUB/resourceGroups/GRP/providers"
-IDENTITY = f"{GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/me"
-
-# What the quickstarts' readers fill in by sed; a placeholder that is not named here becomes its name.
-PLACEHOLDERS = {
-    "imgBuilderId": IDENTITY,
-    "imageVersion": "1.0.0",
-    "sigDefImgVersionId": f"{GROUP}/Microsoft.Compute/galleries/g/images/d/versions/1.0.0",
-    "scriptUrl": "https://example.com/s.sh",
-}
-# Values of parameters without a default, by name; others are made from their type.
-PLATFORM = {"type": "PlatformImage", "publisher": "p", "offer": "o", "sku": "s", "version": "latest"}
-ARGUMENTS: dict[str, Any] = {
-    "api-version": "2020-02-14",  # what the survey took for it
-    "imageSource": PLATFORM,
-    "buildDefinition": {**PLATFORM, "imageName": "image", "name": "image", "version": "latest"},
-    "managedIdentityId": IDENTITY,
-    "imageId": f"{GROUP}/Microsoft.Compute/galleries/g/images/d",
-    "managedImageResGroupId": f"{GROUP}/Microsoft.Compute/images/",
-    "managedIdentities": {"userAssignedResourceIds": [IDENTITY]},
-    "validationProcess": {
-        "continueDistributeOnFailure": True,
-        "inVMValidations": [],
-        "sourceValidationOnly": False,
-    },
-    "distributions": [{"type": "VHD", "imageName": "image", "runOutputName": "out"}],
-    "customizationSteps": [{"type": "Shell", "name": "n", "inline": ["true"]}],
-}
-_PLACEHOLDER = re.compile(r"<([A-Za-z][\w .-]*)>")
 
 
 @dataclass(frozen=True)
@@ -86,24 +57,6 @@ def _data() -> None:
     require_shared_data()
 
 
-def arguments(document: dict[str, Any]) -> dict[str, Any]:
-    """Values for the parameters that have none."""
-    samples = {"string": "x", "securestring": "x", "int": 1, "bool": False, "array": [], "object": {}}
-    found = {}
-    for name, written in (document.get("parameters") or {}).items():
-        shared = str(written.get("$ref", "")).rpartition("/")[2]
-        definition = {**(document.get("definitions") or {}).get(shared, {}), **written}
-        if (
-            isinstance(definition, dict)
-            and "defaultValue" not in definition
-            and not definition.get("nullable")
-        ):
-            allowed = definition.get("allowedValues")
-            kind = str(definition.get("type")).casefold()
-            found[name] = ARGUMENTS.get(name, allowed[0] if allowed else samples.get(kind, "x"))
-    return found
-
-
 def templates_of(path: Path) -> Iterator[Template]:
     text = path.read_text("utf-8-sig")
     document = parse_json(text, path.name, strict=True)
@@ -117,11 +70,8 @@ def templates_of(path: Path) -> Iterator[Template]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "in_newest_form", noting)
-        variables = {
-            name: PLACEHOLDERS.get(name, re.sub(r"\W", "", name)) for name in _PLACEHOLDER.findall(text)
-        }
-        given = arguments(document.value) if "$schema" in document.value else {}
-        reader.examine(report, variables=variables, parameters=given, defaults=SCOPE)
+        given = {"variables": variables_for(text), "parameters": arguments_for(document.value)}
+        reader.examine(report, **given, defaults=SCOPE)
     errors = [d for d in report.finish() if d.severity == "error"]
     for pointer, data in dict(seen).items():  # the turns of a copy loop are one template
         declared = data.get("apiVersion")
