@@ -77,8 +77,10 @@ def call(node: Call, evaluation: Evaluation) -> Json:
     if found.context:
         return budget.check(found.call(evaluation.context, *arguments))
     for argument in arguments:
-        if isinstance(argument, str | list | dict):
-            budget.spend((measure(argument) if found.deep else len(argument)) // SIZE_OF_A_STEP)
+        if found.deep:
+            budget.spend(measure(argument) // SIZE_OF_A_STEP)
+        elif isinstance(argument, str | list):
+            budget.spend(len(argument) // SIZE_OF_A_STEP)
     value = found.call(*arguments)
     return value if found.part else budget.pay(value)
 
@@ -104,7 +106,7 @@ def find(name: str) -> Function:
     if found is not None:
         return found
     close = difflib.get_close_matches(folded, REGISTRY, n=1, cutoff=0.7)
-    hint = "all functions of Microsoft's reference 'ARM template functions' are known"
+    hint = "known are the functions of Microsoft's reference 'ARM template functions'"
     if close:
         hint = f"did you mean {REGISTRY[close[0]].name}()?"
     raise ExpressionError("UnknownFunction", f"the function {name}() is not known", hint=hint)
