@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -123,12 +124,18 @@ def _make_folder(folder: Path) -> None:
 
 def _copy(path: Path) -> sqlite3.Connection:
     """What the file holds at this moment, in memory; nothing when there is no file."""
+    end = time.monotonic() + _BUSY_SECONDS
+
+    def lose_patience(status: int, _left: int, _all: int) -> None:  # the driver itself would wait for ever
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() >= end:
+            raise sqlite3.OperationalError("database is locked")
+
     memory = sqlite3.connect(":memory:", check_same_thread=False)
     if path.exists():
         # "rw", though nothing is written: a last reader that may not write leaves the log's files behind.
         address = f"{path.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as file:
-            file.backup(memory)
+            file.backup(memory, progress=lose_patience)
     return memory
 
 

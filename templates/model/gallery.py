@@ -25,9 +25,7 @@ class Gallery(Model):
     name: str = Field(description="Name of the gallery")
     location: str = Field(default="", description="Region")
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the gallery")
-    properties: GalleryProperties = Field(
-        default_factory=GalleryProperties, description="The gallery itself"
-    )
+    properties: GalleryProperties = Field(default_factory=GalleryProperties, description="The gallery itself")
 
 
 class Identifier(Model):

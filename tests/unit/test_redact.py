@@ -145,3 +145,13 @@ def test_whatever_the_secret_it_is_gone(secret: str, around: str) -> None:
         urllib.parse.quote(secret),
     ):
         assert secret not in cleaner.scrub(text)
+
+
+def test_json_values_keep_their_form() -> None:
+    redactor = Redactor()
+    redactor.add("hunter2")
+    redactor.add("31337")
+    value = {"a hunter2": ["x hunter2", 31337, 313, True, None, {"b": 'say "hunter2"'}]}
+    assert redactor.scrub_json(value) == {
+        f"a {MASK}": [f"x {MASK}", MASK, 313, True, None, {"b": f'say "{MASK}"'}]
+    }

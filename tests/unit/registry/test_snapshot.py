@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from builder.errors import ConflictError, NotFoundError
+from builder.registry import database
 from builder.registry.database import RegistryError
 from builder.registry.store import Registry
 from builder.settings import Home
@@ -55,6 +58,18 @@ def test_a_damaged_file_is_said(home: Home) -> None:
     home.registry.write_bytes(b"no database, but long enough to be read as the head of one" * 20)
     with pytest.raises(RegistryError, match="cannot be used"):
         Registry(home, snapshot=True)
+
+
+def test_a_file_that_stays_locked_is_not_waited_for_without_end(
+    web: Registry, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.close()
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(home.registry, isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode=DELETE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RegistryError, match="locked"):
+            Registry(home, snapshot=True)
 
 
 def test_closed_and_asked_again(web: Registry, home: Home) -> None:
