@@ -98,7 +98,11 @@ def _checksum(section: Section, *, needed: bool) -> str | None:
     kind = (section.plain("iso_checksum_type") or "sha256").casefold()
     text = section.plain("iso_checksum") or ""
     match = _SHA256.fullmatch(text) if kind == "sha256" else None
-    reason: Reason = ("fill", "only the sha256 of the file itself counts here", "sha256sum FILE")
+    reason: Reason = (
+        "fill",
+        "only the sha256 of the file itself counts here",
+        "'sha256sum FILE' tells it: write it for <sha256>",
+    )
     if not needed:
         reason = ("implied", "a file on this machine needs no checksum", NOTHING)
     for key in ("iso_checksum", "iso_checksum_type", "iso_checksum_url"):

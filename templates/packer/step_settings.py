@@ -45,13 +45,16 @@ def environment(section: Section, settings: Step) -> Step:
     """`settings` with `env` and `secrets` from `environment_vars` and `env`."""
     plain: dict[str, str] = {}
     secrets: dict[str, dict[str, str]] = {}
+    places: dict[str, str] = {}
     for name, value, place in _assignments(section):
         if not _ENV_NAME.fullmatch(name):
             why = "an environment variable is written NAME=VALUE"
             section.notes.add("lost", place, why, "set it in the script")
             continue
-        if name in plain or name in secrets:
-            section.notes.add("lost", place, f"{name} is set a second time; the last counts", "set it once")
+        if name in places:
+            why = f"{name} is set once more further down; the last counts"
+            section.notes.add("lost", places[name], why, "set it once")
+        places[name] = place
         plain.pop(name, None)
         source = section.texts.secret_source(value, place)
         if source:

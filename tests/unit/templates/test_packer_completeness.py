@@ -111,7 +111,7 @@ def silent(document: PackerDocument, found: list[tuple[str, str]], builder: str 
 
 
 @given(packer_templates)
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_leaf_is_mapped_or_listed(template):
     data = tokenized(template, itertools.count())
     document = read_legacy(json.dumps(data), TEMPLATES / "random.json")

@@ -72,7 +72,7 @@ def test_environment(tmp_path):
     assert steps(found)[0]["x-goldsmith"]["env"] == {"A": "3", "B": "{{ b | default('two') }}", "C": "true"}
     lost = notes(found, "lost")
     assert {
-        f"provisioners[0].{place}" for place in ("environment_vars[1]", "environment_vars[3]", "env.D")
+        f"provisioners[0].{place}" for place in ("environment_vars[1]", "environment_vars[0]", "env.D")
     } <= set(lost)
     assert read(found, tmp_path).templates[0].properties.customize[0].extensions.env["B"] == "two"
 
