@@ -20,6 +20,7 @@ _NOTED = {
     "microsoft.authorization/roleassignments": "no role is assigned: builds run with your rights",
     "microsoft.authorization/roledefinitions": "no role is defined: builds run with your rights",
     f"{IMAGE_TEMPLATE_TYPE}/triggers".casefold(): "no trigger is set up: a build starts when you run it",
+    "microsoft.resources/deploymentscripts": "no script is run: a build starts when you run it",
     GROUP_TYPE.casefold(): "no resource group is created: it is part of ids only",
 }
 _EXTENSION = "/providers/"

@@ -76,13 +76,8 @@ class Resolver:
         if isinstance(value, str):
             try:
                 return self._text(value, pointer)
-            except ExpressionError as error:
-                found = error
-            except RecursionError:
-                found = ExpressionError("BadExpression", "expressions refer to each other too deeply")
-            if found.pointer is None:
-                found.pointer = pointer
-            errors.append((pointer, found))
+            except (ExpressionError, RecursionError) as error:
+                errors.append((pointer, _located(error, pointer)))
             return None
         if isinstance(value, list):
             return [self._value(item, join(pointer, index), errors) for index, item in enumerate(value)]
@@ -106,7 +101,7 @@ class Resolver:
         loops = loops_in(value) if self.home.shared.arm else None
         if loops is None:
             return {
-                self._key(key, pointer): self._value(item, join(pointer, key), errors)
+                self._key(key, pointer, errors): self._value(item, join(pointer, key), errors)
                 for key, item in value.items()
             }
         result = self._object({k: v for k, v in value.items() if k != "copy"}, pointer, errors)
@@ -132,15 +127,20 @@ class Resolver:
             items.append(turn._value(loop["input"], join(at, "input"), errors))
         return items
 
-    def _key(self, key: str, pointer: str) -> str:
+    def _key(self, key: str, pointer: str, errors: _Errors) -> str:
         """Keys may be expressions too (`userAssignedIdentities`); one that fails stays as it is."""
         if "<" not in key and not is_expression(key):
             return key
+        at = join(pointer, key)
         try:
-            value = self._text(key, join(pointer, key))
-        except (ExpressionError, RecursionError):
+            value = self._text(key, at)
+        except (ExpressionError, RecursionError) as error:
+            errors.append((at, _located(error, at)))
             return key
-        return value if isinstance(value, str) else key
+        if not isinstance(value, str) or value == key:
+            return key
+        self.home.shared.report.alias(join(pointer, value), at)
+        return value
 
     # -- what expressions ask ---------------------------------------------------------------------
 
@@ -247,3 +247,11 @@ class Resolver:
         from templates.arm.references import refer_all
 
         return refer_all(self.home, symbol, full=full)
+
+
+def _located(error: ExpressionError | RecursionError, pointer: str) -> ExpressionError:
+    if isinstance(error, RecursionError):
+        error = ExpressionError("TooComplex", "expressions refer to each other too deeply")
+    if error.pointer is None:
+        error.pointer = pointer
+    return error
