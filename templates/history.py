@@ -98,25 +98,31 @@ DOTS_IN_NAMES = V2019_05
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """An older name of a field. `native` holds the API versions in which it was the right one."""
+    """Another name of a field. `native` holds the API versions in which it was the right one."""
 
     old: str
     new: str
     native: frozenset[str]
+    code: str = "OldSpelling"
 
 
 def _until(first: str, last: str) -> frozenset[str]:
     return frozenset(version for version in KNOWN if first <= version <= last)
 
 
-_TAGS = Spelling("tags", "artifactTags", frozenset())  # only in samples; no published version has it
+# Only in samples, and in what people made of them: no published version has these two. The second is a
+# slip of the pen in a solution of Azure's own, found in many copies (aib-behaviour, section 2).
+_TAGS = (
+    Spelling("tags", "artifactTags", frozenset()),
+    Spelling("aritfactTags", "artifactTags", frozenset(), "Misspelt"),
+)
 SPELLINGS: Mapping[type[BaseModel], tuple[Spelling, ...]] = {
     m.ShellStep: (Spelling("script", "scriptUri", _until(V2018_02, V2019_02)),),
     m.PowerShellStep: (Spelling("script", "scriptUri", _until(V2019_02, V2019_02)),),
     m.IsoSource: (Spelling("sourceURI", "sourceUri", _until(V2018_02, V2019_02)),),
-    m.ManagedImageDistributor: (_TAGS,),
-    m.SharedImageDistributor: (_TAGS,),
-    m.VhdDistributor: (_TAGS,),
+    m.ManagedImageDistributor: _TAGS,
+    m.SharedImageDistributor: _TAGS,
+    m.VhdDistributor: _TAGS,
 }
 
 # Types whose first letter was small, in the versions in which that was right.

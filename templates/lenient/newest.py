@@ -18,7 +18,8 @@ from templates.lenient.values import Slip, as_list, coerce
 from templates.model import ImageTemplate, PlatformImageSource, VnetConfig
 from templates.model.steps import ExtensionStep
 from templates.model.walk import fields_of, list_item, map_value, models_of, tag_of
-from templates.pointers import is_under, join, parent
+from templates.pointer_set import PointerSet
+from templates.pointers import join, parent
 from templates.repairs import Insert, Rename, Replace
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Walk:
         self.report = report
         self.scope = scope
         self.validating = False
-        self.told: list[str] = []  # places newer than the declared version, with all below them
+        self.told = PointerSet()  # places newer than the declared version, with all below them
 
     # -- any value --------------------------------------------------------------------------------
 
@@ -141,13 +142,13 @@ class _Walk:
     def _rename(self, key: str, spelling: history.Spelling, data: dict[str, Any], at: str) -> str | None:
         new = spelling.new
         if new in data:
-            message = f"'{key}' is an older name of '{new}', which stands beside it"
+            message = f"'{key}' is another name of '{new}', which stands beside it"
             self.report.error("ExclusiveFields", message, at, hint=f"keep '{new}'", key=True)
             return None
         known = key == spelling.old and self.version in spelling.native
         if not (known and self.report.strict):
-            message = f"'{key}' is an older name of '{new}'"
-            self.report.lenient("OldSpelling", message, at, hint=f"write '{new}'", key=True)
+            what = f"is an older name of '{new}'" if spelling.native else f"is taken to be '{new}'"
+            self.report.lenient(spelling.code, f"'{key}' {what}", at, hint=f"write '{new}'", key=True)
         self.report.repairs.append(Rename(self.report.written_at(at), new, spelling.native))
         return new
 
@@ -201,9 +202,9 @@ class _Walk:
         self, since: str, what: str, at: str, *, key: bool = False, covers: str | None = None
     ) -> None:
         """Report what came after the declared version; what lies below `covers` (`at`) is told with it."""
-        if since <= self.version or any(is_under(at, told) for told in self.told):
+        if since <= self.version or self.told.covers(at):
             return
-        self.told.append(at if covers is None else covers)
+        self.told.add(at if covers is None else covers)
         message = f"{what} came with API version {since}; this template is for {self.version}"
         hint = f"write a newer apiVersion, {since} at least"
         self.report.lenient("NewerThanApiVersion", message, at, hint=hint, key=key)

@@ -78,6 +78,7 @@ def complaints(read):
         (bare({"customize": [{"type": "Shell", "script": "x"}]}), [("OldSpelling", f"{C0}/script")]),
         (bare({"customize": [{"type": "PowerShell", "Script": "x"}]}), [("OldSpelling", f"{C0}/Script")]),
         (bare({"distribute": [{**VHD, "tags": {"a": "b"}}]}), [("OldSpelling", f"{D0}/tags")]),
+        (bare({"distribute": [{**VHD, "aritfactTags": {"a": "b"}}]}), [("Misspelt", f"{D0}/aritfactTags")]),
         (bare({"distribute": [{**MANAGED, "type": "managedImage"}]}), [("OldSpelling", f"{D0}/type")]),
         (bare({"distribute": [{**SHARED, "type": "sharedImage"}]}), [("OldSpelling", f"{D0}/type")]),
         (bare({"distribute": [{**SHARED, "type": "SHAREDIMAGE"}]}), [("WrongCase", f"{D0}/type")]),
@@ -284,7 +285,10 @@ def test_the_page_names_every_code():
     named = {code for line in part.splitlines() if line.startswith("| `") for code in _codes(line)}
     assert {"OldSpelling", "TrailingComma", "Comment", "ReadOnlyField"} <= named
     texts = [path.read_text() for path in (Path(__file__).parents[3] / "templates").rglob("*.py")]
-    said = {code for text in texts for code in re.findall(r'(?:lenient|Slip)\(\s*"(\w+)"', text)}
+    said = {code for text in texts for code in re.findall(r'(?:lenient|Slip)\(\s*"(\w+)"', text)} | {
+        "OldSpelling",
+        "Misspelt",
+    }
     assert named - {"TrailingComma", "Comment"} <= said
     about_form = said - RULES
     assert about_form <= named
