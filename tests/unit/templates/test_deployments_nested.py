@@ -229,3 +229,30 @@ def test_a_bicep_file_says_what_to_do(read, tmp_path):
 def test_the_schema_is_compared_without_case(read):
     lowered = {"$schema": SCHEMA.lower(), "resources": [template("t", "[toUpper('x')]")]}
     assert lines_of(read(lowered)) == {"t": ["X"]}
+
+
+def test_fields_of_arm_are_read_in_any_case(read):
+    """ARM compares them without case; the right form is told, and every place stays that of the file."""
+    other = {"Type": "Microsoft.Web/sites", "NAME": "x", "DependsOn": ["golden"]}
+    odd = {key.capitalize() if key != "$schema" else key: value for key, value in template("t").items()}
+    odd["Properties"]["customize"][0]["inline"] = ["[nope()]"]
+    odd["Condition"] = "[variables('on')]"
+    content = {**deployment(), "Resources": [odd, other], "VARIABLES": {"on": True}}
+    del content["resources"]
+    found = read.problems(content)
+    assert ("UnknownFunction", "/Resources/0/Properties/customize/0/inline/0") in [
+        (d.code, d.location.pointer) for d in found
+    ]
+    renamed = {d.location.pointer.rpartition("/")[2] for d in found if d.code == "WrongCase"}
+    assert renamed == {"Type", "Apiversion", "Name", "Location", "Identity", "Properties", "Condition"}
+
+
+def test_keys_may_be_expressions(read):
+    ids = "Microsoft.ManagedIdentity/userAssignedIdentities"
+    user = template("t", identity={"type": "UserAssigned"})
+    user["identity"]["userAssignedIdentities"] = {f"[resourceId('{ids}', 'me')]": {}}
+    (found,) = read(deployment(user)).templates[0].identity.user_assigned_identities
+    assert found == f"/subscriptions/SUB/resourceGroups/GRP/providers/{ids}/me"
+    user["identity"]["userAssignedIdentities"] = {"[nope()]": {}}
+    at = "/resources/0/identity/userAssignedIdentities/[nope()]"
+    assert read.errors(deployment(user)) == [("UnknownFunction", at)]
