@@ -87,19 +87,20 @@ owned() {
 
 # userdel refuses a user who is busy, and sessions of a restored memory snapshot never end by themselves.
 end_sessions() {
-  [ -n "$uid" ] && [ "$uid" != 0 ] && [ -n "$(owned)" ] || return 0
-  # Only from a unit of our own: a session's scope would take this very script with it.
-  if grep -q goldsmith-deprovision /proc/self/cgroup 2>/dev/null; then
-    limited 20 loginctl terminate-user "$build_user" >/dev/null 2>&1
-  fi
+  [ -n "$uid" ] && [ "$uid" != 0 ] || return 0
   tries=0
   while pids=$(owned) && [ -n "$pids" ] && [ "$tries" -lt 50 ]; do
     # shellcheck disable=SC2086
     kill -KILL $pids 2>/dev/null
     pause
     tries=$((tries + 1))
+    # What comes back is started by the user's own service manager. Only from a unit of our own: a
+    # session's scope would take this very script with it.
+    if [ "$tries" = 3 ] && grep -q goldsmith-deprovision /proc/self/cgroup 2>/dev/null; then
+      limited 20 loginctl terminate-user "$build_user" >/dev/null 2>&1
+    fi
   done
-  [ -z "$(owned)" ] || echo "processes of $build_user are still there: $(owned)"
+  [ "$tries" -lt 50 ] || [ -z "$(owned)" ] || echo "processes of $build_user are still there: $(owned)"
 }
 
 limited() {
