@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from templates.arm.expressions import kind_of
 from templates.model.steps import ExtensionStep, customizer_types
-from templates.model.walk import choose, fields_of, list_item, map_value
+from templates.model.walk import by_identity, choose, fields_of, list_item, map_value
 from templates.pointers import join
 from templates.repairs import Remove
 from templates.report import Report
@@ -53,9 +53,14 @@ def parse(model: Any, data: Any) -> tuple[Any, list[Any]]:  # noqa: ANN401 - any
     """`data` as `model`, or None and pydantic's list of errors."""
     try:
         # by_name=False: the Python spelling of a field is not a JSON field.
-        return TypeAdapter(model).validate_python(data, by_alias=True, by_name=False), []
+        return _adapter(model).validate_python(data, by_alias=True, by_name=False), []
     except ValidationError as error:
         return None, list(error.errors(include_url=False))
+
+
+@by_identity
+def _adapter(model: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any model or union
+    return TypeAdapter(model)
 
 
 # -- types and values -----------------------------------------------------------------------------

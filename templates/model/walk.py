@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, wraps
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from templates.model.steps import ExtensionStep
 
+T = TypeVar("T")
 # The fields that say which member of a union an object is.
 TAGS = ("type", "scheme")
+
+
+def by_identity(function: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Remember what `function` says of each annotation. They cannot all be hashed, and they are few: all
+    are parts of the models. Each is kept, so that its identity stays its own.
+    """
+    known: dict[int, tuple[Any, T]] = {}
+
+    @wraps(function)
+    def remembering(annotation: Any) -> T:  # noqa: ANN401 - typing objects have no common type
+        found = known.get(id(annotation))
+        if found is None:
+            found = known[id(annotation)] = annotation, function(annotation)
+        return found[1]
+
+    return remembering
 
 
 def members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - typing objects have no common type
@@ -27,17 +44,20 @@ def members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - typing objects 
         yield annotation
 
 
+@by_identity
 def list_item(annotation: Any) -> Any:  # noqa: ANN401
     """The type of the items where `annotation` is a list, else None."""
     return next((get_args(member)[0] for member in members(annotation) if get_origin(member) is list), None)
 
 
+@by_identity
 def map_value(annotation: Any) -> Any:  # noqa: ANN401
     """The type of the values where `annotation` is a map of names, else None."""
     return next((get_args(member)[1] for member in members(annotation) if get_origin(member) is dict), None)
 
 
-def models_of(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
+@by_identity
+def models_of(annotation: Any) -> Sequence[type[BaseModel]]:  # noqa: ANN401
     """The models among the types of an annotation."""
     return [m for m in members(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
 
@@ -48,6 +68,7 @@ def fields_of(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
+@cache
 def tag_of(model: type[BaseModel]) -> tuple[str, str] | None:
     """The field and the value by which an object says that it is this model."""
     for name in TAGS:
