@@ -102,9 +102,18 @@ class Entry:
         depth = self.type.count("/")
         if len(names) < depth and self.parent is not None:
             names = (*self.parent.names, *names)
-        if len(names) == depth and all(names):
+        if depth and len(names) == depth and all(names):
             return names
-        raise ExpressionError("BadName", f"'{name}' is not a name of a {self.type}")
+        form = "/".join(f"<{part}>" for part in self.type.split("/")[1:])
+        error = ExpressionError(
+            "BadName", f"'{name}' is not a name of a {self.type}", hint=f"the form is {form}"
+        )
+        if name is None:
+            error = ExpressionError("MissingField", "the resource has no 'name'")
+        elif not isinstance(name, str):
+            error = ExpressionError("WrongType", f"a name must be a string, not {kind_of(name)}")
+        error.pointer = join(self.pointer, "name")
+        raise error
 
     def _id(self) -> str:
         if self.type == GROUP_TYPE:

@@ -260,23 +260,12 @@ class _Finder:
         return wanted
 
     def _names(self, entry: Entry) -> tuple[str, ...] | None:
-        name_at = join(entry.pointer, "name")
-        name = entry.resolver.resolve(entry.body.get("name"), name_at)
-        if not isinstance(name, str):
-            if name is None:
-                self.report.error("MissingField", "the resource has no 'name'", name_at)
-                self.report.failed.add(name_at)
-            else:
-                self.report.fail("WrongType", f"a name must be a string, not {kind_of(name)}", name_at)
-            # The rest of the resource is still worth checking.
-            return (_NO_NAME,) * entry.type.count("/")
         try:
             return entry.names
-        except ExpressionError:
-            form = "/".join(f"<{part}>" for part in entry.type.split("/")[1:])
-            message = f"'{name}' is not a name of a {entry.type}"
-            self.report.error("BadName", message, name_at, hint=f"the form is {form}")
-            return None
+        except ExpressionError as error:
+            self._report(error, join(entry.pointer, "name"))
+            # Without a name the rest of the resource is still worth checking.
+            return None if error.code == "BadName" else (_NO_NAME,) * entry.type.count("/")
 
     def _check_twice(self, entry: Entry) -> None:
         try:
