@@ -56,7 +56,7 @@ def wrong(size: int) -> str:
 
 def commented(size: int) -> str:
     """The same with comments."""
-    return fine(size).replace("\n", " // a comment\n")
+    return fine(size).replace("\n", "//\n")
 
 
 def broken_at_the_end(size: int) -> str:

@@ -166,7 +166,7 @@ class _Reader:
         self._services = services
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
-        self._known: dict[str, bytes | GoldsmithError] = {}
+        self._known = services.fetched
 
     def read(self, uri: str) -> bytes:
         with self._lock:

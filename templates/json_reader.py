@@ -15,6 +15,7 @@ from functools import cached_property
 from math import isinf
 from typing import Any, NoReturn
 
+from templates.collector import paused_collector
 from templates.diagnostics import Diagnostic, Location, TemplateError
 from templates.files import MAX_BYTES
 from templates.json_places import Place, written_offset
@@ -57,7 +58,9 @@ class JsonDocument:
         literal = self.text[place.start : place.end]
         # The length first: it spares decoding what cannot be equal.
         same = exact and literal.startswith('"') and len(literal) >= len(text) and json.loads(literal) == text
-        return self.locate(pointer, inside=offset if same else 0)
+        return self._location(
+            written_offset(self.text, place.start, offset) if same else place.start, pointer
+        )
 
     def locate_key(self, pointer: str) -> Location:
         """Where the key (not the value) at `pointer` starts."""
@@ -117,6 +120,7 @@ class JsonDocument:
         return _line_starts(self.text)
 
 
+@paused_collector()
 def parse_json(text: str, file: str, *, strict: bool = False) -> JsonDocument:
     """Parse `text`. Raises TemplateError with one located error when it is not JSON.
 

@@ -18,6 +18,7 @@ from templates.arm.scope import DeploymentScope, Place, level_of
 from templates.arm.sections import Argument
 from templates.arm.shared import Shared
 from templates.arm.spelling import spell_template
+from templates.collector import paused_collector
 from templates.diagnostics import Diagnostic, Location, TemplateError
 from templates.files import UnreadableFile, read_text
 from templates.gallery_reader import read_gallery_resource
@@ -78,6 +79,7 @@ class Document:
         return self._data[id(resource)]
 
 
+@paused_collector()
 def read(
     path: Path,
     *,

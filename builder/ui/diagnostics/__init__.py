@@ -36,5 +36,10 @@ def _renderer(how: Format, stream: TextIO) -> Callable[[Sequence[CheckedFile]], 
         from builder.ui.choose import wants_colour
 
         return human.Human(colour=wants_colour(stream)).render
-    others = {Format.GITHUB: github, Format.SARIF: sarif, Format.JUNIT: junit, Format.JSON: as_json}
-    return others[how].render
+    renderers = {
+        Format.GITHUB: github.render,
+        Format.SARIF: sarif.render,
+        Format.JUNIT: junit.render,
+        Format.JSON: as_json.render,
+    }
+    return renderers[how]

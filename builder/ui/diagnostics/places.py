@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,4 +22,4 @@ def as_uri(file: str) -> str:
     """`file` as a URI: a relative reference when it lies below the current directory."""
     name = below_here(file)
     # A colon would make the first part of a relative reference a scheme.
-    return Path(name).as_uri() if Path(name).is_absolute() else quote(Path(name).as_posix(), safe="/")
+    return Path(name).as_uri() if Path(name).is_absolute() else quote(os.fsencode(name), safe="/")

@@ -53,7 +53,7 @@ def test_people_see_the_line_a_caret_and_the_hint(files: list[CheckedFile]) -> N
     assert lines[0] == "a, b.json:2:16: error BadValue: 50% of 'a,b:c'"
     source = lines.index('  |  "näme": "日本", "x": 1')
     # Two characters of the line are two columns wide each.
-    assert lines[source + 1].index("^") == lines[source].index('"x"') - 1 + 2
+    assert lines[source + 1].index("^") == lines[source].index('"x"') + 2
     assert "  hint: write 2" in lines
     assert "a, b.json: targets: off" in lines
     assert lines[-1] == "2 files: 2 errors, 1 warning"
