@@ -39,6 +39,11 @@ def check_api_version(data: dict[str, Any], pointer: str, report: Report) -> str
         report.lenient("ApiVersion", message, pointer, hint=f'add "apiVersion": "{NEWEST}"')
         report.repairs.append(Insert(report.written_at(pointer), "apiVersion", NEWEST))
         return NEWEST
+    if isinstance(version, str) and version not in KNOWN and version.casefold() in KNOWN:
+        message = f"the API version is written '{version.casefold()}', not '{version}'"
+        report.lenient("WrongCase", message, at, hint=f"write '{version.casefold()}'")
+        report.repairs.append(Replace(report.written_at(at), version, NEWEST))
+        return version.casefold()
     if version not in KNOWN:
         close = difflib.get_close_matches(str(version), KNOWN, n=1, cutoff=0.8)
         hint = f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(KNOWN)}"

@@ -105,6 +105,7 @@ def complaints(read):
         (bare({"distribute": [{**VHD, "artifactTags": {"build": 7, "ok": True}}]}),
          [("NotAString", f"{D0}/artifactTags/build"), ("NotAString", f"{D0}/artifactTags/ok")]),
         (bare(tags={"n": 1}), [("NotAString", "/tags/n")]),
+        (bare(apiVersion="2019-05-01-Preview"), [("WrongCase", "/apiVersion")]),
         (bare({"source": {**PLATFORM, "version": "Latest"}}), [("WrongCase", "/properties/source/version")]),
         (bare(type="Microsoft.VirtualMachineImages"), [("ShortType", "/type")]),
         (bare(type="microsoft.virtualmachineimages/imagetemplates"), [("WrongCase", "/type")]),
