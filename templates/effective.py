@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from templates import history
+from templates.model.walk import TAGS
 
 if TYPE_CHECKING:
     from templates.model import ImageTemplate
@@ -35,7 +36,9 @@ def _filled(model: BaseModel, version: str) -> dict[str, Any]:
         value = getattr(model, name)
         if value is not None and (name in model.model_fields_set or not is_foreign):
             found[alias] = _as_json(value, version)
-    return found | {key: _as_json(value, version) for key, value in (model.model_extra or {}).items()}
+    found |= {key: _as_json(value, version) for key, value in (model.model_extra or {}).items()}
+    tags = {key: found[key] for key in TAGS if key in found}  # first, as people write them
+    return tags | found
 
 
 def _as_json(value: Any, version: str) -> Any:  # noqa: ANN401 - any JSON value
