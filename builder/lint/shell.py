@@ -14,6 +14,10 @@ from builder.lint.script import Dialect, Script
 _ENV = {"LC_ALL": "C.UTF-8", "BASH_ENV": "", "ENV": ""}
 _SAID = re.compile(r"^[^:\n]*: (?:line )?(\d+): (.*)$", re.MULTILINE)
 _ANY_CODE = range(256)
+# "Couldn't parse this ...": what the shell said already.
+_ONLY_REPEATED = ("SC1072", "SC1073")
+# Below it are mistakes of syntax, which no comment makes good.
+_FIRST_HABIT = 2000
 
 
 def check_shell(script: Script, run: Run) -> Iterator[Finding]:
@@ -24,8 +28,12 @@ def check_shell(script: Script, run: Run) -> Iterator[Finding]:
     if b"\r\n" in script.data:
         yield _windows_line_ends(script.data)
         return  # all that follows would only be about them
-    yield from _syntax(script, run)
-    yield from _shellcheck(script, run)
+    found = list(_syntax(script, run))
+    refused = any(finding.severity == "error" for finding in found)
+    yield from found
+    for finding in _shellcheck(script, run):
+        if not (refused and finding.code in _ONLY_REPEATED):
+            yield finding
 
 
 def _windows_line_ends(data: bytes) -> Finding:
@@ -82,10 +90,13 @@ def _shellcheck(script: Script, run: Run) -> Iterator[Finding]:
     try:
         comments = json.loads(done.stdout)["comments"]
         for item in comments:
-            code = f"SC{int(item['code'])}"
+            number = int(item["code"])
+            code = f"SC{number}"
             hint = f"if it is meant so: a line '# shellcheck disable={code}' above"
             place = int(item["line"]), int(item["column"])
-            yield Finding("warning", code, str(item["message"]), *place, hint=hint)
+            yield Finding(
+                "warning", code, str(item["message"]), *place, hint if number >= _FIRST_HABIT else None
+            )
     except (ValueError, TypeError, KeyError):  # not text, or a version that writes otherwise
         words = (done.stderr.strip().splitlines() or [f"exit code {done.exit_code}"])[0]
         yield Finding("warning", "LintFailed", f"shellcheck did not look at the script: {words}")

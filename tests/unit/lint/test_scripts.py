@@ -164,6 +164,17 @@ def test_shellcheck(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--shell=sh" in tools.asked[-1][0]
 
 
+def test_shellcheck_does_not_repeat_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [1072, 1061, 1073, 2086]
+    comments = [{"line": 1, "column": 1, "code": number, "message": "m"} for number in numbers]
+    answer = (1, json.dumps({"comments": comments}), "")
+    refused = check(Tools(monkeypatch, bash=BASH, shellcheck=answer), script(dialect="bash"))
+    assert [found[1] for found in refused] == ["ShellSyntax", "SC1061", "SC2086"]
+    taken = check_scripts([script(dialect="bash")], Tools(monkeypatch, bash=FINE, shellcheck=answer))
+    assert [found.code for found in taken] == ["SC1072", "SC1061", "SC1073", "SC2086"]
+    assert [bool(found.hint) for found in taken] == [False, False, False, True]
+
+
 @pytest.mark.parametrize("out", ["", "[]", "{}", '{"comments": [1]}'])
 def test_a_tool_that_answers_nonsense(monkeypatch: pytest.MonkeyPatch, out: str) -> None:
     (found,) = check(Tools(monkeypatch, shellcheck=(3, out, "unknown option\n")), script())
