@@ -59,9 +59,11 @@ def write_error(error: GoldsmithError, file: TextIO | None = None) -> None:
 
 
 def _show(error: GoldsmithError, out: TextIO, *, machine: bool) -> None:
-    if not machine:
+    data = error_to_dict(error)
+    if not machine:  # each at its line in the file; then only their number
         _show_diagnostics(getattr(error, "diagnostics", ()), out)
-    _write(out, error_to_dict(error), machine=machine)
+        data.pop("diagnostics", None)
+    _write(out, data, machine=machine)
 
 
 def _show_diagnostics(diagnostics: Iterable[Diagnostic], out: TextIO) -> None:
