@@ -3,13 +3,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from builder import resolve
 from builder.errors import PreflightError
-from builder.resolve import freeze_steps, steps_of
+from builder.resolve import collect, freeze_steps, steps_of
 from builder.services import Services
 from templates.diagnostics import Location, TemplateError
 from templates.model import FileStep, ImageTemplate, ShellStep, Step
@@ -113,6 +114,19 @@ def test_an_address_is_fetched_once(services: Services, monkeypatch: pytest.Monk
     frozen = freeze(services, *(shell(scriptUri="https://h/a.sh?sig=SECRET") for _ in range(6)))
     assert web.calls == ["https://h/a.sh?sig=SECRET"]
     assert {content.origin for content in frozen.values()} == {"https://h/a.sh"}
+
+
+def test_who_looks_twice_fetches_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`build validate` reads the scripts, and then asks what a build would find."""
+    web = Web(monkeypatch)
+    steps = [("/0", shell(scriptUri="https://h/a.sh")), ("/1", shell(scriptUri="https://h/bad"))]
+    frozen, problems = collect(steps, services, locate)
+    assert list(frozen) == ["/0"]
+    assert [problem.location.pointer for problem in problems] == ["/1/scriptUri"]
+    with pytest.raises(TemplateError) as caught:
+        freeze_steps(steps, replace(services, read_only=True), locate)
+    assert list(caught.value.diagnostics) == problems
+    assert sorted(web.calls) == ["https://h/a.sh", "https://h/bad"]
 
 
 def test_a_failing_address_is_reported_for_every_step(

@@ -1,7 +1,7 @@
 """Scripts of a template: where their lines stand, and what is made of the tools' words.
 
-The answers of the tools were recorded from bash 5.2, dash 0.5.12 and shellcheck 0.9;
-tests/vm/test_lint_tools.py asks the real ones.
+The answers have the form of bash 5.2, dash 0.5.12 and shellcheck 0.9, which tests/vm/test_lint_tools.py
+asks themselves; those of pwsh are written by hand.
 """
 
 from __future__ import annotations
