@@ -244,6 +244,23 @@ def test_any_parameters_and_variables(values):
     look_at(EXAMPLES[0].encode(), strict=False, variables=variables)
 
 
+@RUNS
+@given(
+    st.binary(max_size=60)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(TEXTS, JSON, max_size=2).map(lambda value: json.dumps({"parameters": value}).encode())
+)
+def test_any_parameter_file(data):
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        Path(file.name).write_bytes(data)
+        try:
+            values = templates.load_parameters(Path(file.name))
+        except GoldsmithError as error:
+            assert error.message
+        else:
+            assert all(isinstance(name, str) for name in values)
+
+
 @pytest.mark.parametrize(
     "data",
     [
