@@ -1,7 +1,7 @@
 """How the time of reading a template grows with its size: ten times the file, at most twelve times the time.
 
-Three kinds of file: a template that is fine, one whose every step has a mistake (so that every place is
-computed and every message made), and one with comments (which takes the slow pass).
+Kinds of file: a template that is fine, one whose every step has two mistakes (so that every place is computed
+and every message made), one with comments (which takes the slow pass), and a deployment full of expressions.
 """
 
 from __future__ import annotations
@@ -64,6 +64,23 @@ def broken_at_the_end(size: int) -> str:
     return fine(size).rstrip().removesuffix("}")
 
 
+def deployment(size: int) -> str:
+    """A deployment of about `size` bytes whose steps are expressions."""
+    step = {
+        "type": "Shell",
+        "name": "[variables('name')]",
+        "inline": ["[concat('echo ', parameters('word'))]"],
+    }
+    resource = json.loads(_template(size, step))
+    head = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"word": {"type": "string", "defaultValue": "word"}},
+        "variables": {"name": "[toUpper(parameters('word'))]"},
+    }
+    return json.dumps({**head, "resources": [resource]}, indent=1)
+
+
 def _template(size: int, step: dict[str, object]) -> str:
     head = {
         "type": "Microsoft.VirtualMachineImages/imageTemplates",
@@ -105,6 +122,7 @@ WORK: list[tuple[str, Callable[[int], str], Callable[[Path], None]]] = [
     ("JSON, with comments", commented, parse),
     ("JSON, broken at the end", broken_at_the_end, parse),
     ("template, fine", fine, read),
+    ("deployment, fine", deployment, read),
     ("template, two mistakes a step", wrong, read),
 ]
 

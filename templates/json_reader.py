@@ -23,6 +23,7 @@ from templates.json_tolerant import MAX_DEPTH, TolerantParser, location
 
 __all__ = ["MAX_DEPTH", "JsonDocument", "parse_json"]
 
+_CONTAINERS = (dict, list)
 # The scanner lets half a pair through; whole pairs take the slow pass with it, which hurts nobody.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -148,17 +149,18 @@ def _scan(text: str) -> Any:  # noqa: ANN401 - any JSON value
     if _SURROGATE.search(text):
         raise _Unusual
     value = _DECODER.decode(text)
-    level = [value]
+    # Level by level, and only what can hold more: this walk must not cost more than the scan.
+    level = [value] if type(value) in _CONTAINERS else []
     for _ in range(MAX_DEPTH):
+        if not level:
+            return value
         level = [
             child
             for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
+            for child in (item if type(item) is list else item.values())
+            if type(child) in _CONTAINERS
         ]
-        if not level:
-            return value
-    if any(isinstance(item, dict | list) for item in level):
+    if level:
         raise _Unusual
     return value
 
