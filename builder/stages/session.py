@@ -160,7 +160,8 @@ def _spec(
         directory=directory,
         serial_log=serial if purpose == "build" else serial.with_name("validation-serial.log"),
         accelerator=accelerator,
-        seed=write_seed(directory / "seed.iso", access, grow=_may_grow(disk)),
+        # A validation meets the network as the image will find it: by DHCP.
+        seed=write_seed(directory / "seed.iso", access, grow=_may_grow(disk), dhcp=purpose == "validation"),
         second_serial_log=directory / "ttyS1.log",
         network=properties.extensions.network,
         os_type=context.source.os_type,

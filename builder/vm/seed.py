@@ -13,6 +13,8 @@ from builder.vm.access import BuildAccess
 
 VOLUME_ID = "cidata"  # how NoCloud finds its seed
 
+# QEMU's user network is always the same (its manual, "Network emulation").
+_ADDRESS, _GATEWAY, _RESOLVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
 BUILD_MAC = "52:54:00:67:6f:6c"
 """The build VM's network card; generalize proves that no file of the image names it."""
 
@@ -27,7 +29,7 @@ def meta_data(instance_id: str) -> str:
     return f"instance-id: {instance_id}\n"
 
 
-def user_data(access: BuildAccess, *, grow: bool = True) -> str:
+def user_data(access: BuildAccess, *, grow: bool = True, dhcp: bool = True) -> str:
     """The cloud-config of a build VM. JSON is YAML, so nothing needs quoting rules of its own."""
     config: dict[str, Any] = {
         "users": [
@@ -59,32 +61,54 @@ def user_data(access: BuildAccess, *, grow: bool = True) -> str:
         "growpart": {"mode": "auto", "devices": ["/"], "ignore_growroot_disabled": False},
         "resize_rootfs": True,
         # What a build VM needs and no more: every other module costs an emulated guest its import.
-        "cloud_init_modules": [*(("growpart", "resizefs") if grow else ()), "users-groups", "ssh"],
+        "cloud_init_modules": [
+            *(() if dhcp else ("write-files",)),
+            *(("growpart", "resizefs") if grow else ()),
+            *("users-groups", "ssh"),
+        ],
         "cloud_config_modules": [],
         "cloud_final_modules": [],
     }
+    if not dhcp:
+        # What dhclient's script would write; ifupdown alone does nothing about names.
+        text = f"nameserver {_RESOLVER}\n"
+        config["write_files"] = [{"path": "/etc/resolv.conf", "content": text, "permissions": "0644"}]
     return "#cloud-config\n" + json.dumps(config, indent=1) + "\n"
 
 
-def network_config(mac: str = BUILD_MAC) -> str:
-    """DHCP on our card, called eth0 as on Azure whatever the image would name it."""
-    card = {"match": {"macaddress": mac}, "set-name": "eth0", "dhcp4": True}
+def network_config(mac: str = BUILD_MAC, *, dhcp: bool = True) -> str:
+    """Our card, called eth0 as on Azure whatever the image would name it.
+
+    Without `dhcp` it has the address that QEMU's user network would give it: asking for it takes an
+    emulated guest several seconds, since a client, a shell and their helpers start for it.
+    """
+    card: dict[str, Any] = {"match": {"macaddress": mac}, "set-name": "eth0"}
+    if dhcp:
+        card["dhcp4"] = True
+    else:
+        card.update(addresses=[_ADDRESS], gateway4=_GATEWAY, nameservers={"addresses": [_RESOLVER]})
     return json.dumps({"version": 2, "ethernets": {"eth0": card}}, indent=1) + "\n"
 
 
 def write_seed(
-    target: Path, access: BuildAccess, *, instance_id: str | None = None, grow: bool = True
+    target: Path,
+    access: BuildAccess,
+    *,
+    instance_id: str | None = None,
+    grow: bool = True,
+    dhcp: bool = True,
 ) -> Path:
     """Write the seed ISO to `target` (mode 0600: it holds the guest's private host key).
 
-    With `grow` the root partition and file system take what room the disk has left.
+    With `grow` the root partition and file system take what room the disk has left. `dhcp`: see
+    `network_config`.
     """
     return write_iso(
         target,
         {
             "meta-data": meta_data(instance_id or new_instance_id()),
-            "user-data": user_data(access, grow=grow),
-            "network-config": network_config(),
+            "user-data": user_data(access, grow=grow, dhcp=dhcp),
+            "network-config": network_config(dhcp=dhcp),
             "vendor-data": "",
         },
     )

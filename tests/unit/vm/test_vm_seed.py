@@ -79,6 +79,17 @@ def test_network_is_dhcp_on_our_card(tmp_path, access):
     assert card == {"match": {"macaddress": BUILD_MAC}, "set-name": "eth0", "dhcp4": True}
 
 
+def test_a_build_may_have_its_address_without_asking(tmp_path, access):
+    _, files, _ = read(write_seed(tmp_path / "seed.iso", access, dhcp=False))
+    card = json.loads(files["network-config"])["ethernets"]["eth0"]
+    assert "dhcp4" not in card
+    assert (card["addresses"], card["gateway4"]) == (["10.0.2.15/24"], "10.0.2.2")
+    config = json.loads(files["user-data"].partition("\n")[2])
+    (file,) = config["write_files"]
+    assert (file["path"], file["content"]) == ("/etc/resolv.conf", "nameserver 10.0.2.3\n")
+    assert config["cloud_init_modules"][0] == "write-files"
+
+
 def test_instance_ids_are_unique_unless_given(tmp_path, access):
     ids = [read(write_seed(tmp_path / f"{n}.iso", access))[1]["meta-data"] for n in range(2)]
     assert ids[0] != ids[1]
