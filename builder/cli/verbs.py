@@ -58,7 +58,10 @@ VERBS: tuple[Verb, ...] = (
         "import",
         "builder.cli.import_:app",
         "Make an AIB template of another tool's: packer.",
-        ("build import packer ubuntu.json --output template.json", "build import packer . --builder qemu.base"),
+        (
+            "build import packer ubuntu.json --output template.json",
+            "build import packer . --builder qemu.base",
+        ),
     ),
     Verb(
         "runs",
