@@ -258,6 +258,8 @@ class TolerantParser:
         word = _WORD.match(self.text, self._position)
         if char == "'":
             return "JSON strings stand in double quotes"
+        if char == "<":
+            return "a placeholder stands in double quotes, as any string does"
         if word and re.match(r"[+-]?[.\d]", word.group()):
             return "numbers are written as 1, -2 or 0.5"
         return _WORD_HINTS.get(word.group()) if word else None
