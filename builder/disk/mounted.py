@@ -53,7 +53,7 @@ _VIEWS: dict[str, Callable[[Path, int], FileView]] = {"ext4": Ext4Image, "vfat":
 class MountedImage:
     """Several file systems as one tree: `mounts` maps mount points, "/" among them, to views.
 
-    Symbolic links are followed across them.
+    Symbolic links are followed across them. Nothing is looked at twice: a look costs a process.
     """
 
     def __init__(self, mounts: Mapping[str, FileView], *, links_cross: bool = True) -> None:
@@ -61,16 +61,22 @@ class MountedImage:
         # Following every link by ourselves costs a process each; without need the root's view does it.
         self._links_cross = links_cross and len(self._mounts) > 1
         self._links: dict[str, str | None] = {}
+        self._files: dict[str, bytes | None] = {}
+        self._directories: dict[str, list[str] | None] = {}
 
     def read(self, path: str) -> bytes | None:
         """The content of a file; None when there is none."""
-        view, inner = self._at(self._real(path))
-        return view.read(inner)
+        if path not in self._files:
+            view, inner = self._at(self._real(path))
+            self._files[path] = view.read(inner)
+        return self._files[path]
 
     def listdir(self, path: str) -> list[str] | None:
         """The names in a directory, sorted; None when there is none."""
-        view, inner = self._at(self._real(path))
-        return view.listdir(inner)
+        if path not in self._directories:
+            view, inner = self._at(self._real(path))
+            self._directories[path] = view.listdir(inner)
+        return self._directories[path]
 
     def _at(self, path: str) -> tuple[FileView, str]:
         for point in sorted(self._mounts, key=len, reverse=True):

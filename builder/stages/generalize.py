@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -60,8 +61,13 @@ def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -
             qemu_img.flatten_to_vhd(graph, path, size=size, timeout=context.deadline.remaining())
         step.detail = f"{extents.allocated_size(path) / 1024**2:.0f} MiB on disk"
     with context.step("Generalize", 3, STEPS, "Prove", "offline") as step:
-        step.detail = proof.prove(context, path, session.access.user)
-    return _finished(context, path)
+        info = vhd.check_fixed_vhd(path)
+        proof.settle(context, path)
+        # Both only read: the digest has a core to itself while the proof waits for its programs.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            digest = pool.submit(extents.content_digest, path, info.virtual_size)
+            step.detail = proof.prove(context, path, session.access.user)
+    return _finished(context, path, info.virtual_size, digest.result())
 
 
 def graph_of(image: FinishedImage) -> BlockGraph:
@@ -103,15 +109,15 @@ def _what_failed(report: deprovision.DeprovisionReport) -> str:
     return ""
 
 
-def _finished(context: BuildContext, path: Path) -> FinishedImage:
-    info = vhd.check_fixed_vhd(path)
+def _finished(context: BuildContext, path: Path, virtual_size: int, digest: str) -> FinishedImage:
+    vhd.check_fixed_vhd(path)  # once more, as it is handed out
     qemu_img.verify_with_qemu_img(path)
     return FinishedImage(
         vhd=path,
-        virtual_size=info.virtual_size,
+        virtual_size=virtual_size,
         os_type=context.source.os_type,
         generation=context.source.generation,
-        digest=extents.content_digest(path, info.virtual_size),
+        digest=digest,
         source=context.source.exact_version,
         template=context.template.name,
         run_id=context.run.run_id,

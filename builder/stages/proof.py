@@ -21,17 +21,26 @@ class NotGeneralizedError(BuildError):
     code = "NotGeneralized"
 
 
+def settle(context: BuildContext, image: Path) -> None:
+    """Replay the journals of the image's ext file systems and check them; the last time it is written.
+
+    Raises BuildError when one is damaged.
+    """
+    with Wait(context.bus, "Checking the file systems"):
+        for partition in ext4.ext_partitions(image):
+            ext4.preen(image, partition.start, timeout=context.deadline.remaining())
+            ext4.fsck(image, partition.start, timeout=context.deadline.remaining())
+
+
 def prove(context: BuildContext, image: Path, user: str) -> str:
-    """Finish and check the file systems of `image`, joined as its fstab does. Returns a one-line result.
+    """Look for what must be gone in the file systems of `image`, joined as its fstab does, after
+    `settle`. Returns a one-line result.
 
     Raises NotGeneralizedError listing every finding. A file system nothing here can read (Windows,
     XFS, LVM) cannot be proved; that is said as a warning, never passed over.
     """
     try:
         with Wait(context.bus, "Proving that the image is generalized"):
-            for partition in ext4.ext_partitions(image):
-                ext4.preen(image, partition.start, timeout=context.deadline.remaining())
-                ext4.fsck(image, partition.start, timeout=context.deadline.remaining())
             files, unproved = mounted.join(image, *ext4.find_root(image))
             findings = generalized.findings(files, user)
             for remark in generalized.remarks(files, user):
