@@ -58,10 +58,10 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], None], int, list[str]]] = {
         2,
         ["'inlin' is not known", "did you mean 'inline'?"],
     ),
-    "wrong case of a type": (
-        lambda p: p["distribute"][0].update(type="vhd"),
+    "misspelt type": (
+        lambda p: p["distribute"][0].update(type="VDH"),
         2,
-        ["'vhd' is no known type", "did you mean 'VHD'?"],
+        ["'VDH' is no known type", "did you mean 'VHD'?"],
     ),
     "missing script": (
         add("customize", {"type": "Shell", "scriptUri": "nope.sh"}),
