@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from filled import arguments_for, variables_for
-from published import SHARED, require_shared_data
+from published import require_shared_data
+from real import DATA, FILES, READABLE, SCOPE, examined
 
 import templates
 from templates.diagnostics import TemplateError
 from templates.json_reader import parse_json
 
-DATA = SHARED / "aib-templates"
-FILES = sorted(DATA.rglob("*.json"))
-READABLE = [path for path in FILES if not path.name.startswith("INVALID__")]
-SCOPE = templates.DeploymentScope("SUB", "GRP", "westus")
 # Not JSON, though their names do not say so: a trailing comma, which the reader takes.
 TRAILING_COMMA = "Linux_Shared_Image_Gallery_Image_with_build_VM_MSI"
 
@@ -123,23 +118,6 @@ def test_what_is_no_json_has_one_error_with_its_place(path, strict):
     assert (found.severity, found.location.file) == ("error", str(path))
     assert 1 <= found.location.column <= len(line) + 1
     assert found.hint
-
-
-@functools.cache
-def examined(*, filled: bool, strict: bool) -> dict[Path, templates.Document | TemplateError]:
-    """Each readable file, read: with what it leaves open filled in, or as it stands."""
-    found: dict[Path, templates.Document | TemplateError] = {}
-    for path in READABLE:
-        text = path.read_text("utf-8-sig")
-        values = {
-            "variables": variables_for(text) if filled else {},
-            "parameters": arguments_for(parse_json(text, path.name).value) if filled else {},
-        }
-        try:
-            found[path] = templates.read(path, defaults=SCOPE, strict=strict, **values)
-        except TemplateError as error:
-            found[path] = error
-    return found
 
 
 def counts(found: dict[Path, templates.Document | TemplateError]) -> dict[str, object]:
