@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,6 @@ def test_a_good_script_is_good() -> None:
     assert codes('#!/bin/bash\na=(1 2)\necho "${a[@]}"\n', "bash") == set()
 
 
-@pytest.mark.skipif(shutil.which("dash") is None or shutil.which("bash") is None, reason="needs both shells")
 def test_arrays_in_sh_are_a_matter_of_the_image() -> None:
     found = codes("#!/bin/sh\na=(1 2)\n", "sh")
     if Path("/bin/sh").resolve().name == "dash":
@@ -62,17 +60,7 @@ def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not marker.exists()
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shellcheck_finds_places() -> None:
     (found,) = check_scripts([script('#!/bin/sh\nx=$1\nrm -r /tmp/"$x" $x\n', "sh")])
     assert (found.code, found.severity) == ("SC2086", "warning")
     assert (found.location.line, found.location.column) == (3, 17)
-
-
-@pytest.mark.skipif(shutil.which("pwsh") is None, reason="pwsh is not installed")
-def test_powershell_reads_and_does_not_run(tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
-    text = f"New-Item '{marker}'\nif ($true) {{\n"
-    assert ("error", "PowerShellSyntax", 2) in codes(text, "powershell")
-    assert codes("Get-ChildItem | Where-Object { $_ }\n", "powershell") == set()
-    assert not marker.exists()
