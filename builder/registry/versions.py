@@ -42,7 +42,7 @@ class Versions(Part):
             definition = _definition(session, parse_gallery_image(definition_id))
             if name is not None:
                 number = rules.parse_version(name)
-                stale = self._refuse_taken(session, definition, number)
+                stale = self._refuse_taken(session, definition, number, run_id)
                 if stale is not None:
                     session.delete(stale)
                     session.flush()
@@ -133,7 +133,7 @@ class Versions(Part):
         return record
 
     def _refuse_taken(
-        self, session: Session, definition: DefinitionRow, number: rules.Number
+        self, session: Session, definition: DefinitionRow, number: rules.Number, run_id: str
     ) -> VersionRow | None:
         """The stale reservation in the way, if any; raises ConflictError for a living one or a version."""
         row = _by_number(session, definition.key, number)
@@ -143,6 +143,11 @@ class Versions(Part):
         if row.state == CREATING:
             if not is_alive(row.owner):
                 return row
+            if row.owner == current_owner() and row.run_id == run_id:
+                raise ConflictError(
+                    f"Two targets of this build make version {label}.",
+                    hint="Keep one of them, or leave /versions/... out of one to get the next number.",
+                )
             raise InUseError(
                 f"Version {label} is being made by another build ({row.run_id or row.owner}).",
                 hint="Wait for it, or leave /versions/... out of galleryImageId to get the next number.",

@@ -10,7 +10,7 @@ from registry.conftest import GALLERY, WEB, definition, gallery
 
 import builder.distributors.shared_image as module
 from builder.distributors.shared_image import SharedImageDistributor
-from builder.errors import ConflictError, NotFoundError, PreflightError
+from builder.errors import ConflictError, InUseError, NotFoundError, PreflightError
 from builder.events import Envelope
 from builder.registry.records import Delivery
 from builder.registry.store import Registry
@@ -79,10 +79,25 @@ def test_an_explicit_version_is_reserved_and_given_back(services: Services, regi
     assert distributor.preflight(LINUX) == "version 1.2.3 of Team.gallery/web in West US"
     assert [v.state for v in registry.list_versions()] == ["Creating"]
     with pytest.raises(ConflictError, match="being made by another build"):
-        target(services, f"{WEB}/versions/1.2.3").preflight(LINUX)
+        target(replace(services, run_id="other"), f"{WEB}/versions/1.2.3").preflight(LINUX)
     assert distributor.preflight(LINUX).startswith("version 1.2.3")
     distributor.release()
     distributor.release()
+    assert registry.list_versions() == []
+
+
+@pytest.mark.parametrize("run_id", ["run-one", ""])
+def test_two_targets_of_one_build_cannot_make_the_same_version(
+    services: Services, registry: Registry, run_id: str
+) -> None:
+    """Also where one only asks, who has no run: nobody else would have to be waited for."""
+    mine = replace(services, run_id=run_id)
+    first = target(mine, f"{WEB}/versions/1.2.3")
+    first.preflight(LINUX)
+    with pytest.raises(ConflictError, match=r"Two targets .* version 1\.2\.3 of Team\.gallery/web") as caught:
+        target(mine, f"{WEB.upper()}/versions/1.2.3").preflight(LINUX)
+    assert not isinstance(caught.value, InUseError)
+    first.release()
     assert registry.list_versions() == []
 
 
