@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from provisioners.guest import Guest, GuestTimeoutError, OnOutput
-from templates.errors import GoldsmithError
+from templates.errors import ExitCode, GoldsmithError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,13 @@ class StepError(GoldsmithError):
         super().__init__(message, details=details, hint=hint)
         self.exit_code_of_step = exit_code_of_step
         self.tail = tail
+
+
+class BadStepError(StepError):
+    """A step that no guest could run, said when its provisioner is made: before anything boots."""
+
+    code = "BadStep"
+    exit_code = ExitCode.BAD_TEMPLATE
 
 
 class RestartedError(StepError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from provisioners.base import FrozenContent, StepContext, StepError
+from provisioners.base import BadStepError, FrozenContent, StepContext, StepError
 from provisioners.environment import powershell_quote
 from provisioners.guest import Guest, GuestError, GuestTimeoutError
 from provisioners.powershell_text import command as powershell_command
@@ -23,6 +24,8 @@ dir=$1
 if [ -e "$2" ]; then [ -w "$2" ] || exit {_DENIED}; exit 0; fi
 [ -w "$dir" ] && [ -x "$dir" ] || exit {_DENIED}
 """
+# Of Linux or of Windows, with a file's name at its end.
+_FULL_PATH = re.compile(r"(/|[A-Za-z]:[/\\])(.*[^/\\])", re.DOTALL)
 _SUM = """
 if command -v sha256sum >/dev/null 2>&1; then sha256sum < "$1" && exit 0; fi
 wc -c < "$1"
@@ -36,8 +39,10 @@ class FileProvisioner:
 
     def __init__(self, step: FileStep, content: FrozenContent | None) -> None:
         if content is None:
-            raise StepError("A File step needs sourceUri.")
+            raise BadStepError("A File step needs sourceUri.")
         self._destination = step.destination or ""
+        if not _FULL_PATH.fullmatch(self._destination):  # on neither system, whatever the guest's is
+            raise _no_full_path(self._destination, BadStepError)
         self._content = content
 
     def inputs(self) -> Mapping[str, str]:
@@ -62,11 +67,8 @@ class FileProvisioner:
 
     def _require_full_path(self, path: str, *, windows: bool) -> None:
         absolute = path[1:3] == ":/" if windows else path.startswith("/")
-        if not absolute or path.endswith("/"):
-            raise StepError(
-                f"The destination '{self._destination}' is not a full path with a file name.",
-                hint="AIB wants both, for example /tmp/index.html.",
-            )
+        if not absolute:
+            raise _no_full_path(self._destination, StepError)
 
     def _require_place(self, step: StepRun, path: str, *, windows: bool) -> None:
         directory = posixpath.dirname(path)
@@ -116,3 +118,10 @@ class FileProvisioner:
                 details=(f"sent {len(data)} bytes, sha256 {self._content.sha256}; the guest has {answer!r}",),
                 hint="Is the guest's disk full? vmProfile.osDiskSizeGB makes it larger.",
             )
+
+
+def _no_full_path(destination: str, error: type[StepError]) -> StepError:
+    return error(
+        f"The destination '{destination}' is not a full path with a file name.",
+        hint="AIB wants both, for example /tmp/index.html.",
+    )

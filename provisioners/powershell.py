@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from provisioners import powershell_text
-from provisioners.base import FrozenContent, StepContext, StepError
+from provisioners.base import BadStepError, FrozenContent, StepContext, StepError
 from provisioners.environment import inputs_of, posix_exports, powershell_assignments, variables
 from provisioners.guest import Guest, GuestError
 from provisioners.shell import elevated, require_sudo
@@ -37,7 +37,7 @@ class PowerShellProvisioner:
 
     def __init__(self, step: PowerShellStep, content: FrozenContent | None) -> None:
         if step.run_as_system and not step.run_elevated:
-            raise StepError("runAsSystem can be true only when runElevated is true.")
+            raise BadStepError("runAsSystem can be true only when runElevated is true.")
         self._step = step
         self._content = content if step.inline is None else None
         self._script = self._content.data if self._content else _inline(step.inline or [])

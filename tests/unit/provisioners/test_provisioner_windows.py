@@ -5,12 +5,13 @@ import hashlib
 import pytest
 
 from provisioners import powershell_text, restart
-from provisioners.base import FrozenContent, StepError, StepTimeoutError
+from provisioners.base import BadStepError, FrozenContent, StepError, StepTimeoutError
 from provisioners.file import FileProvisioner
 from provisioners.guest import CommandResult, GuestError, LinkLostError
 from provisioners.powershell import PowerShellProvisioner
 from provisioners.registry import UnknownStepTypeError, create, known_types
 from provisioners.restart import LinuxRestartProvisioner, WindowsRestartProvisioner
+from templates.errors import ExitCode
 from templates.model import (
     ExtensionStep,
     FileStep,
@@ -163,6 +164,25 @@ def test_file_that_did_not_arrive_whole(linux, context) -> None:
         FileProvisioner(step, FrozenContent("x", b"hello", "abc")).apply(linux, context())
     linux.answers = [CommandResult(0), CommandResult(0, (), "5\n")]
     FileProvisioner(step, FrozenContent("x", b"hello", "abc")).apply(linux, context())
+
+
+@pytest.mark.parametrize("destination", ["", "x", "tmp/x", "/", "/tmp/", "C:x", "C:\\tmp\\", "\\tmp\\x"])
+def test_a_destination_that_is_no_full_path_is_refused_before_anything_boots(destination: str) -> None:
+    step = FileStep(type="File", source_uri="x", destination=destination)
+    with pytest.raises(BadStepError, match="not a full path with a file name") as caught:
+        FileProvisioner(step, FrozenContent("x", b"hello", "abc"))
+    assert caught.value.exit_code == ExitCode.BAD_TEMPLATE
+
+
+@pytest.mark.parametrize(("guest", "destination"), [("linux", "C:/tmp/x"), ("windows", "/tmp/x")])
+def test_a_full_path_of_the_other_system_is_none(
+    guest: str, destination: str, context, request: pytest.FixtureRequest
+) -> None:
+    step = FileStep(type="File", source_uri="x", destination=destination)
+    with pytest.raises(StepError, match="not a full path"):
+        FileProvisioner(step, FrozenContent("x", b"hello", "abc")).apply(
+            request.getfixturevalue(guest), context()
+        )
 
 
 def test_create_finds_by_type() -> None:
