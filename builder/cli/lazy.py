@@ -81,7 +81,7 @@ def load_verb(verb: Verb) -> Command:
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
     if not command.help:
         command.help = verb.summary
-    _add_examples(command, verb.examples)
+    _add_examples(command, verb.examples, depth=2)
     return command  # type: ignore[no-any-return]
 
 
@@ -95,14 +95,17 @@ def _as_app(module: ModuleType, verb: str, attribute: str) -> typer.Typer:
     return single
 
 
-def _add_examples(command: Any, lines: Sequence[str]) -> None:  # noqa: ANN401 - groups and commands alike
-    """Keep the examples a command brings; give it those of `lines` that fit otherwise."""
+def _add_examples(command: Any, lines: Sequence[str], *, depth: int) -> None:  # noqa: ANN401 - groups and commands alike
+    """Keep the examples a command brings; give it those of `lines` that fit otherwise: a command inside
+    it gets the lines that name it in the word at `depth`.
+    """
     if command.epilog:
         command.epilog = _as_written(command.epilog)
     elif lines:
         command.epilog = examples(*lines)
     for name, child in getattr(command, "commands", {}).items():
-        _add_examples(child, [line for line in lines if name in line.split()[2:]])
+        fitting = [line for line in lines if line.split()[depth : depth + 1] == [name]]
+        _add_examples(child, fitting, depth=depth + 1)
 
 
 def _as_written(epilog: str) -> str:

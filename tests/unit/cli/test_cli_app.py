@@ -198,6 +198,33 @@ def test_every_verb_has_help_with_examples(verb, capsys):
     assert "Examples:\n    build " in out
 
 
+def verbs_inside(command, words):
+    """The words of every verb in a group, of those in groups within it too."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield [*words, name]
+        yield from verbs_inside(child, [*words, name])
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_verb_of_a_group_has_examples_of_its_own(verb, capsys):
+    for words in verbs_inside(lazy.load_verb(verb), [verb.name]):
+        assert cli.main([*words, "--help"]) == 0
+        shown = capsys.readouterr().out.partition("Examples:\n")[2].splitlines()
+        assert shown, words
+        assert all(line.split()[: len(words) + 1] == ["build", *words] for line in shown), words
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_example_has_words_that_the_verb_takes(verb):
+    for line in verb.examples:
+        command, words = lazy.load_verb(verb), line.split()[1:]
+        if words[0] == verb.name:  # `run` may be left out
+            words = words[1:]
+        while hasattr(command, "commands"):
+            command, words = command.commands[words[0]], words[1:]
+        assert command.make_context(command.name, list(words)).params  # raises for a word it does not know
+
+
 def test_completion_offers_verbs_and_their_options(monkeypatch, capsys):
     monkeypatch.setenv("_BUILD_COMPLETE", "complete_bash")
     for words, expected in (
