@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -155,12 +155,12 @@ class RecordSink:
             event.error,
             at,
         )
-        record.message = str((event.error or {}).get("message", ""))
+        record.message = _message(event.error)
         if event.state == "Succeeded":
             record.run_sub_state = ""
         self._run.save()
-        if record.message:
-            self._log(at, "", "ERR", record.message)
+        for line in _last_words(event.error):
+            self._log(at, "", "ERR", line)
         self._log(at, "", "OUT", "(telemetry) Finalizing.")
 
     def _log(self, at: datetime, stage: str, stream: str, text: str) -> None:
@@ -182,3 +182,26 @@ class RecordSink:
 def _aib_type(kind: str) -> str:
     """AIB writes shell, powershell, file, windows-restart."""
     return {"WindowsRestart": "windows-restart", "x-LinuxRestart": "linux-restart"}.get(kind, kind.lower())
+
+
+def _message(error: Mapping[str, Any] | None) -> str:
+    """What went wrong in one line; of a template with one mistake the mistake, not that there is one."""
+    if error is None:
+        return ""
+    said = str(error.get("message", ""))
+    diagnostics: Sequence[Mapping[str, Any]] = error.get("diagnostics") or ()
+    if len(diagnostics) != 1:
+        return said
+    first = str(diagnostics[0].get("message", "")).split("\n", 1)[0]
+    return f"{said}: {first}" if first else said
+
+
+def _last_words(error: Mapping[str, Any] | None) -> list[str]:
+    """The error for the log, which has the output of steps already."""
+    from builder.ui.failure import error_lines
+
+    if error is None:
+        return []
+    prefixes = {"error": "", "hint": "hint: "}
+    lines = error_lines({**error, "details": (), "tail": ()})
+    return [prefixes.get(kind, "  ") + text for kind, text in lines]

@@ -201,11 +201,11 @@ def _show_steps(record: RunRecord) -> None:
 def _show_error(record: RunRecord) -> None:
     if record.error is None:
         return
-    typer.echo(f"\nerror: {record.error.get('message', record.message)}")
-    for line in record.error.get("details") or ():
-        typer.echo(f"  {line}")
-    if record.error.get("hint"):
-        typer.echo(f"hint: {record.error['hint']}")
+    from builder.ui.failure import error_lines
+
+    prefixes = {"error": "\nerror: ", "hint": "hint: ", "output": "    | "}
+    for kind, text in error_lines(record.error):
+        typer.echo(prefixes.get(kind, "  ") + text)
 
 
 def _follow(directory: RunDirectory, file: Path) -> None:

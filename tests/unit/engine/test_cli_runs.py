@@ -9,9 +9,13 @@ from typer.testing import CliRunner
 from builder.cli import gc as gc_cli
 from builder.cli import runs as runs_cli
 from builder.errors import EnvironmentProblem, NotFoundError, UsageError
-from builder.runs import RunDirectory
+from builder.events import EventBus, RunFinished
+from builder.redact import Redactor
+from builder.runs import RecordSink, RunDirectory
 from builder.settings import Home
+from builder.ui.failure import error_to_dict
 from engine.test_runs import build
+from templates.diagnostics import Diagnostic, Location, TemplateError
 
 runner = CliRunner()
 
@@ -52,6 +56,27 @@ def test_show(home: Home) -> None:
         assert expected in text
     data = json.loads(invoke("show", "2026", "--json"))
     assert (data["runId"], data["exitCode"]) == ("20260101T000000-aaaaaa", 1)
+
+
+def test_a_template_that_was_wrong_is_told_in_full(home: Home) -> None:
+    """By `runs show`, the log and the list: later there is nothing else to find out from."""
+    run = RunDirectory.create(home)
+    place = Location("web.json", 10, 15, "/properties/source")
+    wrong = TemplateError([Diagnostic("error", "NotFound", "No such image.\n    Near: x", place, "Look.")])
+    bus = EventBus(Redactor())
+    with RecordSink(run) as sink:
+        bus.add_sink(sink)
+        data = {**error_to_dict(wrong), "bundle": "/runs/failure"}
+        bus.emit(RunFinished(run_id=run.run_id, state="Failed", seconds=1.0, exit_code=2, error=data))
+    for text in (invoke("show"), invoke("logs")):
+        for expected in (
+            "web.json:10:15: error NotFound: No such image.",
+            "Near: x",
+            "hint: Look.",
+            "All about this failure: /runs/failure",
+        ):
+            assert expected in text
+    assert "web.json: 1 problem in the template: No such image." in invoke("list")
 
 
 def test_logs(home: Home) -> None:
