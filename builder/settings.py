@@ -35,6 +35,8 @@ class Settings(BaseModel):
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
     keep_for_days: float = Field(default=7, gt=0)
+    cache_size_gib: float = Field(default=20, ge=0, description="layers and finished images, at most")
+    memory_snapshots: bool = Field(default=True, description="keep the guest's memory with each layer")
 
     @field_validator("debian_mirror")
     @classmethod
@@ -59,6 +61,7 @@ class Home:
         self.downloads = self.root / "cache" / "downloads"
         self.bases = self.root / "cache" / "bases"
         self.layers = self.root / "cache" / "layers"
+        self.finished = self.root / "cache" / "finished"
         self.staging = self.root / "staging"
         self.runs = self.root / "runs"
 

@@ -47,6 +47,8 @@ class Machine:
 
     def __init__(self, spec: MachineSpec) -> None:
         self.spec = spec
+        self.top_node = DISK_NODE
+        """The block node that takes the guest's writes; `snapshot.freeze` puts new ones on top."""
         self.argv: tuple[str, ...] = ()
         self.guest: SshGuest | None = None
         """The guest as `wait_for_ssh` last knew it, also when it failed: for the failure bundle."""
@@ -157,7 +159,7 @@ class Machine:
 
     def resize_disk(self, size: int) -> None:
         """Make the disk `size` bytes long while the guest runs."""
-        self.qmp.block_resize(DISK_NODE, size)
+        self.qmp.block_resize(self.top_node, size)
 
     def wait_ended(self, timeout: float) -> bool:
         """Whether QEMU ended within `timeout` seconds, as it does after the guest's power-off."""

@@ -39,6 +39,8 @@ class MachineSpec:
     network: bool = True
     os_type: OsType = "Linux"
     name: str = "goldsmith"
+    incoming: bool = False
+    """Whether it waits for a memory snapshot (builder/vm/snapshot.py) instead of booting."""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     mac: str = BUILD_MAC
 
@@ -75,6 +77,7 @@ def machine_argv(spec: MachineSpec, *, qemu: str, firmware: Firmware | None, qmp
         *_network(spec),
         *_serial(spec),
         *_extras(spec),
+        *(("-incoming", "defer") if spec.incoming else ()),
     ]
 
 
@@ -132,6 +135,8 @@ def _extras(spec: MachineSpec) -> list[str]:
         return []
     return [
         *("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng,id=rng0"),
+        # Tells a restored guest that it is one of several: its kernel reseeds its random numbers.
+        *("-device", "vmgenid,guid=auto,id=generation0"),
         # A panicking guest stays on the screen, where the failure bundle's screenshot sees it.
         *("-device", "pvpanic", "-action", "panic=pause"),
     ]
