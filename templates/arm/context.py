@@ -21,6 +21,9 @@ class Context(Protocol):
     def budget(self) -> Budget:
         """What evaluating may still cost: one for a whole file, shared by its nested deployments."""
 
+    def note_secrets(self, arguments: list[Json], value: Json) -> None:
+        """Told what a function made of which arguments: of a secret it is one, too."""
+
     def parameter(self, name: str) -> Json:
         """`parameters('name')`."""
 

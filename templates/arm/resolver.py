@@ -149,6 +149,10 @@ class Resolver:
         """What evaluating may still cost."""
         return self.home.shared.budget
 
+    def note_secrets(self, arguments: list[Json], value: Json) -> None:
+        """Told what a function made of which arguments: of a secret it is one, too."""
+        self.home.shared.secrecy.note(arguments, value)
+
     def parameter(self, name: str) -> Json:
         """The value of a parameter: given, or its default. Raises ExpressionError."""
         if self.arguments is None:

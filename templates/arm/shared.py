@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from templates.arm.budget import Budget, measure
 from templates.arm.failures import Memo
+from templates.arm.secrecy import Secrecy
 from templates.arm.syntax import ExpressionError, Json
 from templates.report import Report
 
@@ -28,6 +29,10 @@ class Shared:
     budget: Budget = field(default_factory=Budget)
     memo: Memo = field(default_factory=Memo)
     resources: int = 0
+    secrecy: Secrecy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.secrecy = Secrecy(self.report.secrets, self.budget)
 
     def pay_copies(self, count: int, body: Json) -> None:
         """Pay for `count` copies of something. Raises ExpressionError when it is too much."""

@@ -75,14 +75,19 @@ def call(node: Call, evaluation: Evaluation) -> Json:
         return value if found.part else budget.pay(value)
     arguments = _evaluated(node, evaluation)
     if found.context:
-        return budget.check(found.call(evaluation.context, *arguments))
+        value = budget.check(found.call(evaluation.context, *arguments))
+        evaluation.context.note_secrets(arguments, value)
+        return value
     for argument in arguments:
         if found.deep:
             budget.spend(measure(argument) // SIZE_OF_A_STEP)
         elif isinstance(argument, str | list):
             budget.spend(len(argument) // SIZE_OF_A_STEP)
     value = found.call(*arguments)
-    return value if found.part else budget.pay(value)
+    if not found.part:
+        budget.pay(value)
+    evaluation.context.note_secrets(arguments, value)
+    return value
 
 
 def _evaluated(node: Call, evaluation: Evaluation) -> list[Json]:

@@ -30,6 +30,9 @@ class Deployment:
         self.asked = []
         self.scope = scope
 
+    def note_secrets(self, arguments, value):
+        pass
+
     def parameter(self, name):
         self.asked.append(name)
         if name not in PARAMETERS:
@@ -69,7 +72,10 @@ class Deployment:
         return "b76a51fc-bd72-4a77-b9a2-3c29e7d2e551"
 
     def copy_index(self, name, offset):
-        return {None: 10, "loop": 20}[name] + offset
+        loops = {None: 10, "loop": 20}
+        if name not in loops:
+            raise ExpressionError("UnknownLoop", f"there is no copy loop '{name}'")
+        return loops[name] + offset
 
     def reference(self, target, api_version, *, full):
         return {"target": target, "version": api_version, "full": full}

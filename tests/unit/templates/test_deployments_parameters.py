@@ -131,6 +131,56 @@ def test_no_message_shows_a_secret_not_even_its_start_or_its_line(read):
     assert "xxxxxx" not in shown
 
 
+def test_what_functions_make_of_a_secret_is_a_secret(read):
+    lines = {
+        "[concat('login ', toUpper(parameters('pw')))]": "HUNTER-TWO",
+        "[take(parameters('pw'), 6)]": "Hunter",
+        "[base64(parameters('pw'))]": "SHVudGVyLVR3bw==",
+        "[format('{0} {1}', 'echo', uriComponent(parameters('odd')))]": "a%26b%20c",
+        "[map(split(parameters('pw'), '-'), lambda('p', toLower(lambdaVariables('p'))))[0]]": "hunter",
+        "[my.shout(parameters('pw'))]": "HUNTER-TWO!",
+        "[string(add(int(parameters('pin')), 1))]": "54322",
+        "[variables('low')]": "hunter-two",
+    }
+    shout = {
+        "parameters": [{"name": "a", "type": "string"}],
+        "output": {"type": "string", "value": "[toUpper(concat(parameters('a'), '!'))]"},
+    }
+    content = deployment(
+        template("t", *lines),
+        functions=[{"namespace": "my", "members": {"shout": shout}}],
+        variables={"low": "[toLower(parameters('pw'))]"},
+        parameters={"pw": {"type": "securestring"}, "odd": {"type": "securestring"}}
+        | {"pin": {"type": "secureString"}},
+    )
+    document = read(content, parameters={"pw": "Hunter-Two", "odd": "a&b c", "pin": "54321"})
+    assert set(lines.values()) <= set(document.secrets)
+
+
+def test_what_stands_beside_a_secret_is_none(read):
+    lines = (
+        "[split(concat('user name:', parameters('pw')), ':')[0]]",
+        '[json(concat(\'{"a": "plain text", "b": "\', parameters(\'pw\'), \'"}\')).a]',
+        "[createObject('a', 'other text', 'b', parameters('pw')).a]",
+        "[if(equals(parameters('pw'), 'x'), 'production', 'testing')]",
+        "[format('{0:D8}', length(parameters('pw')))]",
+        "[toUpper('westus')]",
+        "[concat('echo ', parameters('pw'))]",
+    )
+    content = deployment(template("t", *lines), parameters={"pw": {"type": "securestring"}})
+    assert read(content, parameters={"pw": "Hunter-Two"}).secrets == ("Hunter-Two",)
+
+
+def test_no_message_shows_what_was_made_of_a_secret(read):
+    content = deployment(
+        template("[toUpper(parameters('pw'))]", "[substring(base64(parameters('pw')), 99, 5)]"),
+        parameters={"pw": {"type": "securestring", "defaultValue": "not a name"}},
+    )
+    shown = " ".join(f"{d.message} {d.hint}" for d in read.problems(content))
+    assert "**** " in shown.replace("'****'", "**** ")
+    assert "NOT A NAME" not in shown
+
+
 # -- types of the template's own ------------------------------------------------------------------
 
 TYPES = Types(
