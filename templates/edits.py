@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from templates.arm.definitions import ParameterError, Types
 from templates.json_reader import JsonDocument
 from templates.pointers import join, last, parent
 from templates.repairs import Insert, Remove, Rename, Repair, Replace
@@ -89,12 +90,7 @@ def _home_of(found: Any, repair: Replace, document: JsonDocument) -> str:  # noq
         raise NotInFile
     home = join("", match[1].lower(), name)
     if match[1].lower() == "parameters":
-        definition = section[name]
-        if not isinstance(definition, dict) or repair.new not in definition.get(
-            "allowedValues", [repair.new]
-        ):
-            raise NotInFile
-        if str(definition.get("type")).casefold().startswith("secure"):
+        if not _may_be(section[name], name, repair.new, document.value.get("definitions")):
             raise NotInFile
         home = join(home, "defaultValue")
     try:
@@ -103,6 +99,18 @@ def _home_of(found: Any, repair: Replace, document: JsonDocument) -> str:  # noq
     except KeyError:
         pass
     raise NotInFile
+
+
+def _may_be(definition: Any, name: str, value: Any, definitions: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a parameter may have `value` as its default, which is no secret."""
+    types = Types(definitions)
+    try:
+        types.check_definition(name, definition)
+        types.check_value(name, definition, value)
+    except ParameterError:
+        return False
+    allowed = types.follow(definition).get("allowedValues", [value])
+    return value in allowed and not types.secrets(definition, value)
 
 
 @lru_cache(maxsize=1)

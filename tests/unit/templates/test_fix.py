@@ -200,6 +200,37 @@ def test_where_the_version_cannot_change_its_own_spellings_stay(parameter):
     assert [d.code for d in result.left] == ["NotFixed"]
 
 
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"type": "string", "defaultValue": "60"},
+        {"$ref": "#/definitions/text"},
+        {"type": "string", "defaultValue": "60", "allowedValues": ["60", "90"]},
+    ],
+)
+def test_a_default_stays_what_the_type_of_its_parameter_says(parameter):
+    content = deployment(
+        bare(buildTimeoutInMinutes="[parameters('minutes')]"),
+        languageVersion="2.0",
+        definitions={"text": {"type": "string", "defaultValue": "60"}},
+        parameters={"minutes": {"defaultValue": "60", **parameter}},
+    )
+    text = json.dumps(content, indent=1)
+    result = fix(text)
+    assert (result.text, result.changes) == (text, [])
+    assert [d.code for d in result.left] == ["QuotedValue"]
+
+
+def test_a_default_of_the_right_type_is_followed():
+    content = deployment(
+        bare(customize=[{"type": "[parameters('kind')]", "inline": ["x"]}]),
+        parameters={"kind": {"type": "string", "defaultValue": "shell"}},
+    )
+    result = fix(json.dumps(content, indent=1))
+    assert json.loads(result.text)["parameters"]["kind"]["defaultValue"] == "Shell"
+    assert result.left == []
+
+
 def test_a_value_that_is_computed_is_left_alone():
     content = deployment(
         bare(customize=[{"type": "PowerShell", "inline": ["x"], "runElevated": "[concat('tr', 'ue')]"}])
