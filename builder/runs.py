@@ -5,6 +5,7 @@ The JSON files are the truth; the registry's run rows only link to the id.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -226,6 +227,15 @@ def latest(home: Home) -> RunDirectory:
     if not runs:
         raise NotFoundError("There are no runs yet.", hint="Start one: build TEMPLATE")
     return runs[0]
+
+
+def under_way(home: Home) -> RunDirectory:
+    """The newest run that goes on. Raises NotFoundError when none does."""
+    for run in directories(home):
+        with contextlib.suppress(GoldsmithError):
+            if not run.load().finished:
+                return run
+    raise NotFoundError("No build is under way.", hint="'build runs list' shows all runs.")
 
 
 def find(home: Home, name: str = "latest") -> RunDirectory:

@@ -149,10 +149,12 @@ class Workspace:
                 time.sleep(_POLL_SECONDS)
 
     def _conflict(self) -> ConflictError:
+        run = self._lock.holder().get("runId") or ""
         return ConflictError(
             f"{self.name} is in use: {self._holder()} builds the same template.",
             details=(f"workspace: {self.path}",),
-            hint="Wait for it with --wait, or stop it with 'build runs cancel'.",
+            # Without the id it would be the latest run that is meant: the one that is refused here.
+            hint=f"Wait for it with --wait, or stop it: {f'build runs cancel {run}'.rstrip()}",
         )
 
     def _holder(self) -> str:

@@ -15,6 +15,7 @@ from builder.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from builder.run_record import RunRecord
     from builder.runs import RunDirectory
+    from builder.settings import Home
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -133,15 +134,19 @@ def logs(
 
 @app.command()
 def cancel(
-    run: Run = "latest",
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Run id, its beginning, or 'latest' of those under way.")
+    ] = "latest",
     *,
     wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for the build to end.")] = 0,
     json: Json = False,
 ) -> None:
     """Ask a build to stop; it cleans up and ends as Canceled."""
     from builder.runs import cancel as request
+    from builder.runs import under_way
 
-    directory = _find(run)
+    # The latest of all may be one that was refused because of the one that is to be stopped.
+    directory = under_way(_home()) if run == "latest" else _find(run)
     owner = request(directory)
     if not json:
         typer.echo(f"Run {directory.run_id} (pid {owner.pid}) was asked to stop.")
@@ -171,11 +176,16 @@ def report(run: Run = "latest", *, json: Json = False) -> None:
 
 def _find(name: str) -> RunDirectory:
     from builder.runs import find
+
+    return find(_home(), name)
+
+
+def _home() -> Home:
     from builder.settings import Home
 
     home = Home()
     home.check()
-    return find(home, name)
+    return home
 
 
 def _state(record: RunRecord) -> str:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from builder.cli import gc as gc_cli
 from builder.cli import runs as runs_cli
-from builder.errors import EnvironmentProblem, NotFoundError, UsageError
+from builder.errors import ConflictError, EnvironmentProblem, NotFoundError, UsageError
 from builder.events import EventBus, RunFinished
 from builder.redact import Redactor
 from builder.runs import RecordSink, RunDirectory
@@ -104,6 +104,19 @@ def test_cancel_as_json(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.loads(invoke("cancel", "--json"))
     assert data == {"runId": run.run_id, "pid": os.getpid(), "runState": "Canceling"}
     assert len(signals) == 1
+
+
+def test_cancel_means_the_latest_that_goes_on(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that came later and was refused because of it."""
+    monkeypatch.setattr("builder.owner.Owner.signal", lambda _self, _number: True)
+    with pytest.raises(NotFoundError, match="No build is under way"):
+        invoke("cancel")
+    RunDirectory.create(home, run_id="20260101T000000-aaaaaa")
+    RunDirectory.create(home, run_id="20260102T000000-bbbbbb")
+    build(RunDirectory.create(home, run_id="20260103T000000-cccccc"))
+    assert json.loads(invoke("cancel", "--json"))["runId"] == "20260102T000000-bbbbbb"
+    with pytest.raises(ConflictError, match="is not running"):
+        invoke("cancel", "20260103")
 
 
 def test_a_home_that_is_no_folder_is_not_an_empty_one(home: Home) -> None:

@@ -202,6 +202,7 @@ class TestTwoBuilds:
         with Workspace(template(), services, run_id="run-one"):
             with pytest.raises(ConflictError) as caught, Workspace(template(), services, run_id="run-two"):
                 pass
+            assert "build runs cancel run-one" in (caught.value.hint or "")
             assert "run-one" in caught.value.message
             assert f"pid {os.getpid()}" in caught.value.message
             assert "--wait" in (caught.value.hint or "")
