@@ -43,7 +43,12 @@ def link_into_home(vhd: Path, place: Path) -> None:
 
 def require_space(folder: Path, needed: int) -> None:
     """Raises EnvironmentProblem when the file system of `folder` has fewer than `needed` bytes free."""
-    free = shutil.disk_usage(existing_parent(folder)).free
+    usage = shutil.disk_usage(existing_parent(folder))
+    if not usage.total:  # /proc and its like: no space could be freed there
+        raise EnvironmentProblem(
+            f"{folder} cannot be written: its file system holds no files.", hint="Choose another place."
+        )
+    free = usage.free
     if free < needed:
         raise EnvironmentProblem(
             f"Not enough space in {folder}: {free / GIB:.1f} GiB are free, "

@@ -197,6 +197,15 @@ def test_no_space_is_said_before_and_after_the_build(
     assert not services.output_dir.exists()
 
 
+def test_a_file_system_without_space_of_its_own_is_not_a_full_one(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/proc and its like: root may write to them as far as the operating system says."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 0))
+    with pytest.raises(EnvironmentProblem, match="holds no files"):
+        target(services).preflight(LINUX)
+
+
 def test_what_was_there_is_replaced_as_a_whole_or_not_at_all(services: Services, finished: Finished) -> None:
     services.output_dir.mkdir()
     place = write_vhd(services.output_dir / "web-vhd.vhd", MIB, b"old")
