@@ -12,13 +12,17 @@ import re
 import shutil
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
+import watch
+from results import Phase
 from seed import Seed
-from workloads import Machine, Result, Workload
+from workloads import Machine, Workload
 
 LIMIT_SECONDS = 1800
 DISK = "packer-disk"
+DEPROVISION = Path(__file__).with_name("packer_deprovision.sh")
 
 
 def available() -> str | None:
@@ -31,37 +35,31 @@ def available() -> str | None:
 
 
 def build(
-    workload: Workload, base: Path, seed: Seed, machine: Machine, deprovision: str, room: Path
-) -> Result:
-    """One build in the empty directory `room`. Raises RuntimeError with packer's last lines."""
+    workload: Workload, base: Path, seed: Seed, machine: Machine, room: Path
+) -> tuple[float, tuple[Phase, ...], Path]:
+    """One build in the new directory `room`: seconds, phases, VHD. Raises RuntimeError with the log's end."""
     room.mkdir(parents=True)
     # Any extension but .raw: then packer copies with qemu-img, which skips holes, not byte for byte.
     named = room / "base.img"
     named.symlink_to(base)
-    (room / "deprovision.sh").write_text(deprovision)
+    shutil.copy(DEPROVISION, room / "deprovision.sh")
     (room / "template.json").write_text(json.dumps(template(workload, named, seed, machine, room), indent=2))
-    log = room / "packer.log"
+    log, vhd = room / "packer.log", room / "image.vhd"
+    argv = ["packer", "build", "-color=false", "-timestamp-ui", "template.json"]
+    built = watch.run(argv, log, limit=LIMIT_SECONDS, cwd=room)
+    if built.code != 0:
+        raise RuntimeError(f"packer ended with {built.code}\n{watch.tail(log)}")
     start = time.monotonic()
-    with log.open("wb") as sink:
-        code = subprocess.run(
-            ["packer", "build", "-color=false", "-timestamp-ui", "template.json"],
-            cwd=room, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            timeout=LIMIT_SECONDS, check=False,
-        ).returncode  # fmt: skip
-    built = time.monotonic()
-    if code != 0:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
-        raise RuntimeError(f"packer ended with {code}; {log}\n{tail}")
-    vhd = room / "image.vhd"
     subprocess.run(
         ["qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", "subformat=fixed,force_size",
          str(room / "output" / DISK), str(vhd)],
         check=True, capture_output=True, timeout=LIMIT_SECONDS,
     )  # fmt: skip
-    end = time.monotonic()
-    phases = {**_phases(log.read_text(errors="replace"), built - start), "convert": end - built}
-    phases["start-up and rest"] = max(0.0, end - start - sum(phases.values()))
-    return Result("packer", workload.name, end - start, phases, vhd.stat().st_size)
+    convert = time.monotonic() - start
+    seconds = built.seconds + convert
+    phases = {**_phases(log.read_text(errors="replace"), built.seconds), "convert": convert}
+    phases["start-up and rest"] = max(0.0, seconds - sum(phases.values()))
+    return seconds, tuple(Phase(name, took) for name, took in phases.items()), vhd
 
 
 def template(workload: Workload, base: Path, seed: Seed, machine: Machine, room: Path) -> dict[str, object]:
@@ -120,8 +118,6 @@ _MARKS = (
 
 def _phases(log: str, total: float) -> dict[str, float]:
     """Seconds between packer's own lines (whole seconds are all it prints)."""
-    from datetime import datetime
-
     seen: list[tuple[str, datetime]] = []
     last: datetime | None = None
     for line in log.splitlines():

@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import templates
@@ -85,7 +85,7 @@ def deployment(size: int) -> str:
     return json.dumps({**head, "resources": [resource]}, indent=1)
 
 
-def _template(size: int, step: dict[str, object]) -> str:
+def _template(size: int, step: Mapping[str, object]) -> str:
     head = {
         "type": "Microsoft.VirtualMachineImages/imageTemplates",
         "apiVersion": "2024-02-01",

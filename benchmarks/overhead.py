@@ -1,0 +1,90 @@
+"""What the engine costs beyond the guest's own work: per build, per further step, and by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from results import Result, Results, median
+from tables import Block
+from workloads import true_steps
+
+OURS = "goldsmith"
+BUILD_LIMIT, STEP_LIMIT = 1.5, 1.0
+ENDS = 5
+"""How many steps the beginning and the end of a long template are."""
+
+
+def blocks(results: Results, steps: int) -> list[Block]:
+    """The section; empty blocks where nothing was measured."""
+    one = results.of(OURS, true_steps(1).name)
+    many = results.of(OURS, true_steps(steps).name)
+    return [_overhead(one, many, steps), _depth(many, steps)]
+
+
+def _overhead(one: Sequence[Result], many: Sequence[Result], steps: int) -> Block:
+    rows = []
+    if one and many:
+        wall = _further(one, many, steps, lambda result: result.seconds)
+        rows.append(["further step, wall clock with the guest's part", f"{wall:.2f}", "-", "-"])
+    split = any(phase.where for result in one for phase in result.phases)
+    if one and split:
+        build = median(map(_beyond_guest, one)) or 0.0
+        named = median(_engine(result) for result in one) or 0.0
+        rows.append(
+            ["build of one step, all that is not guest time", f"{build:.2f}", *_judged(build, BUILD_LIMIT)]
+        )
+        rows.append(["build of one step, phases of the engine", f"{named:.2f}", "-", "-"])
+    if one and many and split:
+        further = _further(one, many, steps, _beyond_guest)
+        rows.append(
+            ["further step, all that is not guest time", f"{further:.2f}", *_judged(further, STEP_LIMIT)]
+        )
+    remarks = [] if split or not rows else ["This version's run records have no phases: only wall clock."]
+    heading = f"Engine overhead, from 1 and {steps} steps of `true` with the base known, median seconds"
+    return Block(heading, ("what", "seconds", "target", "verdict"), rows, remarks)
+
+
+def _depth(many: Sequence[Result], steps: int) -> Block:
+    """Whether a step's layer costs more the more layers lie below it."""
+    measures: list[tuple[str, Callable[[Result, int], float]]] = [
+        ("a step and its layer, wall clock", lambda result, step: result.steps[step - 1])
+    ]
+    if any(_engine_of_step(result, 1) for result in many):
+        measures.append(("the engine's phases of a step", _engine_of_step))
+    whole = [result for result in many if len(result.steps) == steps]
+    rows = []
+    for name, measure in measures if whole and steps >= 2 * ENDS else ():
+        first = _ends(whole, measure, range(1, ENDS + 1))
+        last = _ends(whole, measure, range(steps - ENDS + 1, steps + 1))
+        rows.append([name, f"{first:.2f}", f"{last:.2f}", f"{last / first:.2f}" if first else "-"])
+    columns = ("what", f"first {ENDS} steps, s", f"last {ENDS} steps, s", "ratio")
+    return Block(f"Does the cost of step k's layer grow with k? {steps} steps, medians", columns, rows)
+
+
+def _ends(results: Sequence[Result], measure: Callable[[Result, int], float], steps: range) -> float:
+    return median(measure(result, step) for result in results for step in steps) or 0.0
+
+
+def _further(
+    one: Sequence[Result], many: Sequence[Result], steps: int, measure: Callable[[Result], float]
+) -> float:
+    return ((median(map(measure, many)) or 0.0) - (median(map(measure, one)) or 0.0)) / (steps - 1)
+
+
+def _beyond_guest(result: Result) -> float:
+    """Wall clock without the guest's phases: what no phase names, such as start-up, is ours."""
+    return result.seconds - sum(phase.seconds for phase in result.phases if phase.where == "guest")
+
+
+def _engine(result: Result) -> float:
+    return sum(phase.seconds for phase in result.phases if phase.where == "engine")
+
+
+def _engine_of_step(result: Result, step: int) -> float:
+    """Of customizer `step`; the other stages count theirs from 1, too."""
+    own = (p for p in result.phases if p.where == "engine" and p.stage == "Customize")
+    return sum(phase.seconds for phase in own if phase.index == step)
+
+
+def _judged(value: float, limit: float) -> list[str]:
+    return [f"<= {limit:.2f}", "met" if value <= limit else "MISSED"]
