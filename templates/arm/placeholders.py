@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from templates.arm.syntax import is_expression
+from templates.diagnostics import Severity
 from templates.pointers import join
 from templates.report import Report
 
 _PLACEHOLDER = re.compile(r"<([A-Za-z][\w .-]*)>")
 # Texts of people and of Goldsmith's own extensions, where `<` need not be a placeholder.
 _FREE_TEXTS = frozenset({"description", "x-goldsmith", "eula", "metadata", "comments"})
+# In a script line `<name>` mostly is a redirection, and `List<String>` or `<Tag>…</Tag>` something else.
+_IN_SCRIPT = re.compile(r"(?<![\w<])<([A-Za-z]\w*)>")
 _MOST_LINES = 20
 _Place = tuple[str, int, bool]  # a pointer, an offset in the text there, whether that text is a key
 
@@ -39,11 +42,20 @@ def check_placeholders(values: Iterable[tuple[Any, str]], report: Report) -> Non
     """Report the placeholders left over in computed values (each with its pointer): one error for each name.
 
     Their places count as failed afterwards, so that no other check speaks about the same value again.
+    What only looks like one, in a script, is a warning.
     """
     places: dict[str, list[_Place]] = {}
+    in_scripts: dict[str, list[_Place]] = {}
     for value, pointer in values:
         for name, place in _find(value, pointer):
             places.setdefault(name, []).append(place)
+        for name, place in _find_in_scripts(value, pointer):
+            in_scripts.setdefault(name, []).append(place)
+    for name, found in in_scripts.items():
+        if name in places:
+            places[name] += found
+        else:
+            _report(name, found, report, severity="warning")
     for name, found in places.items():
         _report(name, found, report)
     for found in places.values():
@@ -67,7 +79,26 @@ def _find(value: Any, pointer: str) -> Iterator[tuple[str, _Place]]:  # noqa: AN
                 yield from _find(item, join(pointer, key))
 
 
-def _report(name: str, places: list[_Place], report: Report) -> None:
+def _find_in_scripts(value: Any, pointer: str) -> Iterator[tuple[str, _Place]]:  # noqa: ANN401
+    """The name and place of what is likely a placeholder in the lines of a step."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _find_in_scripts(item, join(pointer, index))
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        if key != "inline":
+            yield from _find_in_scripts(item, join(pointer, key))
+            continue
+        lines = [line if isinstance(line, str) else "" for line in (item if isinstance(item, list) else ())]
+        script = "\n".join(lines)
+        for index, line in enumerate(lines):
+            for match in _IN_SCRIPT.finditer(line):
+                if match[1] != match[1].lower() and f"</{match[1]}" not in script:
+                    yield match[1], (join(join(pointer, key), index), match.start(), False)
+
+
+def _report(name: str, places: list[_Place], report: Report, *, severity: Severity = "error") -> None:
     pointer, offset, is_key = places[0]
     lines = sorted({_line(place, report) for place in places})
     where = ""
@@ -75,11 +106,13 @@ def _report(name: str, places: list[_Place], report: Report) -> None:
         shown = ", ".join(map(str, lines[:_MOST_LINES]))
         where = f"; it stands in the lines {shown}" + (" and more" if len(lines) > _MOST_LINES else "")
     given = f'"{name}=VALUE"' if " " in name else f"{name}=VALUE"
-    report.error(
+    sure = severity == "error"
+    report.add(
+        severity,
         "Placeholder",
-        f"'<{name}>' is still to be filled in{where}",
+        f"'<{name}>' {'is still' if sure else 'looks as if it were'} to be filled in{where}",
         pointer,
-        hint=f"give it: --var {given}, or write the value into the file",
+        hint=f"give it: --var {given}, or {'write the value into the file' if sure else 'leave it as it is'}",
         key=is_key,
         inside=0 if is_key else offset,
     )

@@ -63,6 +63,28 @@ def test_var_fills_them_in_values_and_keys(read):
     assert lines_of(document)["golden"] == ["echo URL <name>"]
 
 
+def test_what_looks_like_one_in_a_script_is_a_warning(read):
+    lines = [
+        *(
+            "curl <scriptUrl> <scriptUrl>",
+            "cat <file >Out",
+            "cat <<EOF",
+            "<Add>1</Add>",
+            "New-Object List<String>",
+        ),
+        *("<Config>", "</Config>"),
+    ]
+    (found,) = read(template("golden", *lines)).diagnostics
+    assert (found.severity, found.code) == ("warning", "Placeholder")
+    assert found.message == "'<scriptUrl>' looks as if it were to be filled in"
+    assert found.location.pointer == "/properties/customize/0/inline/0"
+    assert "--var scriptUrl=VALUE" in found.hint
+    sure = template("golden", "echo <rgName>", tags={"group": "<rgName>"})
+    (error,) = read.problems(sure)
+    assert error.severity == "error"
+    assert error.message.startswith("'<rgName>' is still to be filled in; it stands in the lines ")
+
+
 def test_within_expressions_the_value_stays_a_text(read):
     content = deployment(template("t", "x", tags={"who": "[toUpper('<who>')]"}))
     assert read(content, variables={"who": "o'neill"}).templates[0].tags == {"who": "O'NEILL"}
