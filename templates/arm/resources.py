@@ -210,20 +210,24 @@ class _Finder:
         try:
             nested = entry.nested
         except ExpressionError as error:
-            if error.code != "LinkedTemplate":
+            if not self._is_linked(error, entry):
                 self._report(error, entry.pointer)
-                return
-            self.report.warn(
-                error.code, error.message, error.pointer or entry.pointer, hint=error.hint, key=True
-            )
             return
         yield from self.deployment(nested)
+
+    def _is_linked(self, error: ExpressionError, entry: Entry) -> bool:
+        """Whether a deployment has no template because it links to one: that is told, and no mistake."""
+        if error.code != "LinkedTemplate":
+            return False
+        self.report.warn(error.code, error.message, error.pointer or entry.pointer, hint=error.hint, key=True)
+        return True
 
     def _skim(self, entry: Entry) -> None:
         """Tell what a deployment holds that has nothing to be made here; its mistakes are nobody's."""
         try:
             entries = entry.nested.entries if entry.is_wanted else []
-        except ExpressionError:
+        except ExpressionError as error:
+            self._is_linked(error, entry)
             return
         for inner in entries:
             if inner.type == DEPLOYMENT_TYPE:

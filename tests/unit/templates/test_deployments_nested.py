@@ -176,6 +176,9 @@ def test_a_linked_template_is_not_fetched(read):
         ("LinkedTemplate", "/resources/0/properties/templateLink")
     ]
     assert read.errors(deployment(linked)) == [("NoImageTemplate", "/resources")]
+    deep = deployment(nested("outer", deployment(nested("middle", deployment(linked)))), template())
+    at = "/resources/0/properties/template/resources/0/properties/template/resources/0"
+    assert read.warnings(deep) == [("LinkedTemplate", f"{at}/properties/templateLink")]
 
 
 def test_a_false_condition_leaves_all_of_it_out(read):
