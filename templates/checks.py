@@ -14,8 +14,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from templates.arm.expressions import kind_of
-from templates.model.steps import ExtensionStep, customizer_types
-from templates.model.walk import by_identity, choose, fields_of, list_item, map_value
+from templates.model.steps import ExtensionStep
+from templates.model.walk import (
+    by_identity,
+    choose,
+    fields_of,
+    list_item,
+    map_value,
+    models_of,
+    tags_of,
+    type_at,
+)
 from templates.pointers import join
 from templates.repairs import Remove
 from templates.report import Report
@@ -45,7 +54,7 @@ def validate(model: Any, data: Any, pointer: str, report: Report) -> Any:  # noq
     find_unknown_fields(model, data, pointer, report)
     result, problems = parse(model, data)
     for problem in problems:
-        _report(problem, data, pointer, report)
+        _report(problem, model, data, pointer, report)
     return result
 
 
@@ -66,14 +75,16 @@ def _adapter(model: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any model or uni
 # -- types and values -----------------------------------------------------------------------------
 
 
-def _report(problem: Mapping[str, Any], data: Any, base: str, report: Report) -> None:  # noqa: ANN401
+def _report(problem: Mapping[str, Any], model: Any, data: Any, base: str, report: Report) -> None:  # noqa: ANN401
     kind, context = problem["type"], problem.get("ctx", {})
     pointer, value, missing = _walk(problem["loc"], data, base)
     if kind == "missing":
         name = missing or str(problem["loc"][-1])
-        report.error("MissingField", f"the field '{name}' is missing", pointer)
+        hint = _meaning(type_at(model, problem["loc"][:-1]), name)
+        report.error("MissingField", f"the field '{name}' is missing", pointer, hint=hint)
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
-        _report_type(context, value, pointer, report)
+        known = tags_of(type_at(model, problem["loc"]))
+        _report_type(context, known, value, pointer, report)
     elif kind == "literal_error":
         allowed = [part.strip().strip("'") for part in context["expected"].replace(" or ", ", ").split(",")]
         advice = _closest(value, allowed) or f"allowed are: {', '.join(allowed)}"
@@ -106,7 +117,20 @@ def _walk(loc: tuple[Any, ...], data: Any, pointer: str) -> tuple[str, Any, str 
     return pointer, data, None
 
 
-def _report_type(context: Mapping[str, Any], value: Any, pointer: str, report: Report) -> None:  # noqa: ANN401
+def _meaning(annotation: Any, name: str) -> str | None:  # noqa: ANN401 - typing objects have no common type
+    """What the field `name` of a model is for."""
+    models = models_of(annotation)
+    field = fields_of(models[0]).get(name) if len(models) == 1 else None
+    return f"{name}: {field.description}" if field is not None and field.description else None
+
+
+def _report_type(
+    context: Mapping[str, Any],
+    known: list[str],
+    value: Any,  # noqa: ANN401 - any JSON value
+    pointer: str,
+    report: Report,
+) -> None:
     """A discriminator (`type`, `scheme`) that is missing or names nothing."""
     field = str(context.get("discriminator", "'type'")).strip("'")
     field = field if field in ("type", "scheme") else "type"
@@ -114,10 +138,9 @@ def _report_type(context: Mapping[str, Any], value: Any, pointer: str, report: R
         report.error("WrongType", f"expected an object, found {kind_of(value)}", pointer)
         return
     if field not in value:
-        report.error("MissingField", f"the field '{field}' is missing", pointer)
+        hint = f"it is one of: {', '.join(known)}"
+        report.error("MissingField", f"the field '{field}' is missing", pointer, hint=hint)
         return
-    tags = context.get("expected_tags")
-    known = [tag.strip().strip("'") for tag in tags.split(",")] if tags else list(customizer_types())
     found = value[field]
     hint = _closest(found, known) or f"known are: {', '.join(known)}"
     report.error("UnknownType", f"{_echo(found)} is no known {field}", join(pointer, field), hint=hint)

@@ -33,7 +33,8 @@ def in_newest_form(resource: Resource, report: Report, scope: DeploymentScope) -
     data["apiVersion"] = version
     if data.get("location") is None and not report.is_failed(join(pointer, "location")):
         message = f"the field 'location' is missing; taken to be '{scope.location}'"
-        report.lenient("MissingLocation", message, pointer)
+        hint = 'add "location": "westeurope", or another region'
+        report.lenient("MissingLocation", message, pointer, hint=hint)
         data["location"] = scope.location
     return replace(resource, data=data)
 

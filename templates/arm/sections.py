@@ -80,8 +80,7 @@ class Parameters:
         known = {name.casefold() for name in self.definitions}
         for folded, argument in self.arguments.items():
             if folded not in known and not argument.is_text:
-                close = difflib.get_close_matches(argument.name, self.definitions, n=1)
-                meant = f"did you mean '{close[0]}'?" if close else None
+                meant = _similar(argument.name, self.definitions)
                 message = f"a value is given for '{argument.name}', but the template has no such parameter"
                 at = argument.pointer or self.pointer
                 report.error("UnknownParameter", message, at, hint=meant, key=True)
@@ -194,11 +193,18 @@ def find_name(noun: str, name: str, there: Mapping[str, object]) -> str:
     for known in there:
         if known.casefold() == name.casefold():
             return known
+    message = f"there is no {noun} '{name}'"
+    raise ExpressionError(f"Unknown{noun.capitalize()}", message, hint=_similar(name, there))
+
+
+def _similar(name: str, there: Mapping[str, object]) -> str:
+    """What may have been meant by `name`, or else all there is."""
     close = difflib.get_close_matches(name, there, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
     names = list(there)[:20]
     shown = ", ".join(names) + (", …" if len(there) > len(names) else "")
-    hint = f"did you mean '{close[0]}'?" if close else f"the template declares: {shown or 'none'}"
-    raise ExpressionError(f"Unknown{noun.capitalize()}", f"there is no {noun} '{name}'", hint=hint)
+    return f"the template declares: {shown or 'none'}"
 
 
 def _located(error: ParameterError, pointer: str) -> ExpressionError:

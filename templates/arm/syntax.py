@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_]\w*)|(?P<sign>\.\?|\[\?|[()\[\],.])",
     re.ASCII,
 )
+_CONSTANTS = ("true", "false", "null")  # functions here, as everything that is no text or number
 
 
 class ExpressionError(Exception):
@@ -202,6 +203,8 @@ class _Parser:
             namespace, name = name, self._next().text
         if not self._take("("):
             hint = f"a text is written '{name}'; write [[ at the start when this is no expression"
+            if name.casefold() in _CONSTANTS:
+                hint = f"write {name.casefold()}(), or '{name}' for the text"
             raise self._expected(f"'(' after '{name}'", hint=hint)
         return Call(name, self._arguments(), token.offset, namespace)
 

@@ -89,3 +89,26 @@ def choose(annotation: Any, data: Mapping[str, Any]) -> type[BaseModel] | None: 
             return model
     kind = data.get("type")
     return ExtensionStep if ExtensionStep in models and isinstance(kind, str) and kind[:2] == "x-" else None
+
+
+def type_at(annotation: Any, loc: Sequence[str | int]) -> Any:  # noqa: ANN401
+    """The type of what stands at one of pydantic's paths, which also names the union members it took;
+    None where the models do not say.
+    """
+    for part in loc:
+        models = models_of(annotation)
+        chosen = next((model for model in models if part in tags_of(model)), None)
+        if isinstance(part, int):
+            annotation = list_item(annotation)
+        elif chosen is not None:
+            annotation = chosen
+        elif len(models) == 1 and part in fields_of(models[0]):
+            annotation = fields_of(models[0])[part].annotation
+        else:
+            return None
+    return annotation
+
+
+def tags_of(annotation: Any) -> list[str]:  # noqa: ANN401
+    """What may stand in the field that says which member of a union an object is."""
+    return [tag[1] for model in models_of(annotation) if (tag := tag_of(model)) is not None]
