@@ -9,11 +9,13 @@ from typing import Any
 
 from templates.arm.definitions import ParameterError
 from templates.arm.syntax import Json, kind_of
+from templates.diagnostics import Diagnostic, TemplateError
 from templates.errors import UsageError
 from templates.files import read_text
-from templates.json_reader import parse_json
+from templates.json_reader import JsonDocument, parse_json
 from templates.pointers import join
 
+_FORM = 'the form is {"parameters": {"name": {"value": …}}}'
 _INT = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
@@ -21,36 +23,61 @@ def load_parameters(path: Path) -> dict[str, Any]:
     """The values of a parameter file: ARM's `{"parameters": {"x": {"value": …}}}` or a plain object.
 
     What `bicep build-params` makes of a .bicepparam file counts, with or without its `--stdout`.
-    Raises UsageError (file, form) or TemplateError (broken JSON, with its place).
+    Raises UsageError (no such file), or TemplateError with everything that is wrong in it.
     """
     if path.suffix.casefold() == ".bicepparam":
         hint = f"compile it first: bicep build-params {path.name}, which makes a JSON file"
         raise UsageError(f"{path}: a Bicep parameter file cannot be read as it is", hint=hint)
-    text = read_text(path)
-    document = parse_json(text, str(path))
+    document = parse_json(read_text(path), str(path))
     if isinstance(document.value, dict) and isinstance(document.value.get("parametersJson"), str):
         document = parse_json(document.value["parametersJson"], str(path))
-    if not isinstance(document.value, dict):
-        raise UsageError(f"{path}: a parameter file holds a JSON object, not {kind_of(document.value)}")
-    body = document.value.get("parameters")
-    if not isinstance(body, dict) or not ("$schema" in document.value or _looks_like_arm(body)):
-        return dict(document.value)
-    values: dict[str, Any] = {}
-    for name, entry in body.items():
-        if isinstance(entry, dict) and "value" in entry:
-            values[name] = entry["value"]
-            continue
-        place = document.locate(join("/parameters", name))
-        if isinstance(entry, dict) and "reference" in entry:
-            message = f"{place}: the parameter '{name}' refers to a key vault, which is not reachable here"
-            raise UsageError(message, hint='give its value: {"value": …}')
-        raise UsageError(f"{place}: the parameter '{name}' has no value", hint='the form is {"value": …}')
-    return values
+    value = document.value
+    if not isinstance(value, dict):
+        raise _wrong(document, "", f"a parameter file holds a JSON object, not {kind_of(value)}")
+    if not _is_arm(value):
+        return dict(value)
+    if not isinstance(value["parameters"], dict):
+        message = f"'parameters' must be an object, not {kind_of(value['parameters'])}"
+        raise _wrong(document, "/parameters", message, hint=_FORM)
+    problems = [_problem(document, name, entry) for name, entry in value["parameters"].items()]
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        raise TemplateError(found)
+    return {name: entry["value"] for name, entry in value["parameters"].items()}
 
 
-def _looks_like_arm(body: dict[str, Any]) -> bool:
-    entries = body.values()
-    return bool(entries) and all(isinstance(e, dict) and ("value" in e or "reference" in e) for e in entries)
+def _is_arm(value: dict[str, Any]) -> bool:
+    """Whether it is ARM's form, not an object of plain values of which one is called `parameters`."""
+    if "parameters" not in value:
+        return False
+    body = value["parameters"]
+    entries = list(body.values()) if isinstance(body, dict) else []
+    looks_like = bool(entries) and all(
+        isinstance(e, dict) and ("value" in e or "reference" in e) for e in entries
+    )
+    return looks_like or len(value) == 1 or "$schema" in value or "contentVersion" in value
+
+
+def _problem(document: JsonDocument, name: str, entry: Json) -> Diagnostic | None:
+    """What is wrong with the entry of one parameter."""
+    place = document.locate(join("/parameters", name))
+    if isinstance(entry, dict) and "value" in entry:
+        return None
+    if isinstance(entry, dict) and "reference" in entry:
+        message = f"the parameter '{name}' refers to a key vault, which is not reachable here"
+        return Diagnostic(
+            "error", "NeedsAzure", message, place, 'give its value: {"value": …}', is_quotable=False
+        )
+    message = f"the parameter '{name}' has no value"
+    # What stands there may be the value itself, and that one may be secret.
+    return Diagnostic(
+        "error", "MissingParameter", message, place, 'the form is {"value": …}', is_quotable=False
+    )
+
+
+def _wrong(document: JsonDocument, pointer: str, message: str, *, hint: str | None = None) -> TemplateError:
+    place = document.locate(pointer)
+    return TemplateError([Diagnostic("error", "WrongType", message, place, hint, is_quotable=False)])
 
 
 def from_text(name: str, kind: str, text: str) -> Json:

@@ -316,17 +316,33 @@ def test_what_bicep_makes_of_a_parameter_file(tmp_path):
     assert templates.load_parameters(path) == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "part"),
-    [
-        ("main.bicepparam", "using 'x'", "bicep build-params main.bicepparam"),
-        ("p.json", '{"parameters": {"a/b": {"reference": {}}, "c": {"value": 1}}}', '{"value": …}'),
-        ("p.json", '{"$schema": "x", "parameters": {"a": 5}}', '{"value": …}'),
-    ],
-)
-def test_parameter_files_that_say_too_little(tmp_path, name, content, part):
-    path = tmp_path / name
-    path.write_text(content)
+def test_a_bicep_parameter_file_is_to_be_compiled(tmp_path):
+    path = tmp_path / "main.bicepparam"
+    path.write_text("using 'x'")
     with pytest.raises(GoldsmithError) as caught:
         templates.load_parameters(path)
-    assert part in (caught.value.hint or "")
+    assert "bicep build-params main.bicepparam" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (
+            '{"parameters": {"a/b": {"reference": {}}, "c": {"value": 1}, "d": {"valu": 1}}, "$schema": "x"}',
+            [("NeedsAzure", "/parameters/a~1b"), ("MissingParameter", "/parameters/d")],
+        ),
+        ('{"$schema": "x", "parameters": {"a": 5}}', [("MissingParameter", "/parameters/a")]),
+        ('{"parameters": {"a": 5}}', [("MissingParameter", "/parameters/a")]),
+        ('{"parameters": 5}', [("WrongType", "/parameters")]),
+        ("[5]", [("WrongType", "")]),
+    ],
+)
+def test_all_that_is_wrong_in_a_parameter_file_is_told_at_its_place(tmp_path, content, found):
+    path = tmp_path / "p.json"
+    path.write_text(content)
+    with pytest.raises(TemplateError) as caught:
+        templates.load_parameters(path)
+    problems = caught.value.diagnostics
+    assert [(d.code, d.location.pointer) for d in problems] == found
+    assert {d.location.file for d in problems} == {str(path)}
+    assert not any(d.is_quotable for d in problems)  # the values may be secret
