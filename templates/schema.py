@@ -30,9 +30,9 @@ _ENVELOPE: Schema = {
     "condition": {"type": ["boolean", "string"], "description": "Whether the resource is deployed"},
     "copy": {"type": "object", "description": "Deploys the resource several times"},
     "dependsOn": {"type": "array", "items": {"type": "string"}, "description": "What is deployed before"},
-    "metadata": {"type": "object"},
+    "metadata": {"type": "object", "description": "Notes of people and tools; not read"},
     "resources": {"type": ["array", "object"], "description": "Resources below this one"},
-    "scope": {"type": "string"},
+    "scope": {"type": "string", "description": "What an extension resource belongs to; not read"},
 }
 _PROPERTY_COPY: Schema = {
     "type": "array",
@@ -61,7 +61,7 @@ def schema_text() -> str:
 
 def template_schema() -> Schema:
     """The schema of a file with image templates. A new object each time."""
-    definitions = model_definitions()
+    definitions = {name: _with_tags_described(schema) for name, schema in model_definitions().items()}
     galleries = {name: definitions.pop(name) for name in _OF_GALLERIES}
     bare = {name: _opened(schema, "Variable", all_kinds=False) for name, schema in definitions.items()}
     bare["ImageTemplate"]["properties"] |= copy.deepcopy(_BARE_ENVELOPE)
@@ -78,6 +78,16 @@ def template_schema() -> Schema:
         ],
         "$defs": {**_FIXED, **bare, **inside, "Resource": _resource(), "Deployment": _deployment()},
     }
+
+
+def _with_tags_described(schema: Schema) -> Schema:
+    """What a `type` says of its object, the object's own description says."""
+    about = schema.get("description", "")
+    properties = {
+        key: {**value, "description": about} if "const" in value and "description" not in value else value
+        for key, value in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties} if properties else schema
 
 
 # -- values that are computed ---------------------------------------------------------------------
@@ -178,11 +188,15 @@ def _deployment() -> Schema:
         "additionalProperties": False,
         "required": ["$schema", "contentVersion", "resources"],
         "properties": {
-            "$schema": {"type": "string", "pattern": r"[dD]eploymentTemplate\.json"},
+            "$schema": {
+                "type": "string",
+                "pattern": r"[dD]eploymentTemplate\.json",
+                "description": "Azure's schema; it says what is deployed to: a group, or more",
+            },
             "contentVersion": {"type": "string", "description": "The version of this file, such as 1.0.0.0"},
-            "languageVersion": {"type": "string"},
-            "apiProfile": {"type": "string"},
-            "metadata": {"type": "object"},
+            "languageVersion": {"type": "string", "description": "2.0 allows symbolic names and definitions"},
+            "apiProfile": {"type": "string", "description": "Not read"},
+            "metadata": {"type": "object", "description": "Notes of people and tools; not read"},
             "definitions": {"type": "object", "description": "Types of parameters and outputs"},
             "parameters": {
                 "type": "object",
@@ -190,9 +204,9 @@ def _deployment() -> Schema:
                 "additionalProperties": {"type": "object"},
             },
             "variables": {"type": "object", "description": "Values computed once"},
-            "functions": {"type": "array"},
-            "imports": {"type": "object"},
-            "extensions": {"type": "object"},
+            "functions": {"type": "array", "description": "Functions for the template's expressions"},
+            "imports": {"type": "object", "description": "Not read"},
+            "extensions": {"type": "object", "description": "Not read"},
             "resources": {
                 "description": "A list, or an object of symbolic names",
                 "anyOf": [
@@ -217,7 +231,10 @@ def _resource() -> Schema:
         "description": "A resource; those that Goldsmith does not know are left alone",
         "required": ["type"],
         "properties": {
-            "type": {"anyOf": [{"enum": [*known, DEPLOYMENT_TYPE]}, {"type": "string"}]},
+            "type": {
+                "anyOf": [{"enum": [*known, DEPLOYMENT_TYPE]}, {"type": "string"}],
+                "description": "What the resource is",
+            },
         },
         "allOf": [
             *({"if": _is_of(kind), "then": {"$ref": target}} for kind, target in known.items()),
