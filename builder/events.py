@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from builder.as_json import to_json
 from builder.redact import Redactor
 
+Where = Literal["engine", "guest"]
 Outcome = Literal["succeeded", "failed", "skipped", "cached", "cancelled", "timedout"]
 
 
@@ -113,6 +114,18 @@ class WaitFinished(Event):
     kind: ClassVar[str] = "wait.finished"
     what: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished(Event):
+    """A part of a stage took `seconds`: of the guest's own work, or of ours (`where`)."""
+
+    kind: ClassVar[str] = "phase.finished"
+    name: str
+    seconds: float
+    where: Where
+    stage: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
