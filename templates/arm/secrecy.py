@@ -10,6 +10,7 @@ from templates.arm.syntax import Json
 
 _LEAST = 3  # masking every shorter text would tell more than it hides
 _GAP = "\0"
+_SECRETS_OF_A_STEP = 32
 
 
 class Secrecy:
@@ -56,7 +57,7 @@ class Secrecy:
                 left += () if getattr(item, "is_pending", False) else item.values()
             else:
                 for text in secrets_in(item):
-                    self._budget.spend(1 + len(self._known) * (1 + len(text) // 1024) // 4)
+                    self._budget.spend(1 + len(self._known) * (1 + len(text) // 1024) // _SECRETS_OF_A_STEP)
                     yield text
 
 

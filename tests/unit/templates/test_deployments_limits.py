@@ -7,6 +7,10 @@ import time
 import pytest
 from deployed import Reader, deployment, nested, template
 
+from templates.arm.budget import Budget
+from templates.arm.secrecy import Secrecy
+from templates.arm.syntax import ExpressionError
+
 
 @pytest.fixture
 def read(tmp_path):
@@ -72,3 +76,11 @@ def test_a_name_that_asks_for_what_it_names(read):
         {"type": "Microsoft.Storage/storageAccounts", "name": "[reference(resourceId('a/b', 'c')).x]"},
     )
     assert read.errors(content) != []
+
+
+def test_looking_for_what_was_made_of_thousands_of_secrets_is_work():
+    secrecy = Secrecy([f"secret {index}" for index in range(3200)], Budget(450))
+    secrecy.note(["secret 1"], "SECRET 1")  # three texts, a hundred steps each
+    with pytest.raises(ExpressionError) as caught:
+        secrecy.note(["secret 1", "secret 2"], "SECRET 12")
+    assert caught.value.code == "TooComplex"
