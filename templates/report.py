@@ -112,7 +112,10 @@ class Report:
         """Everything found, in the order of the file, once each, without secrets."""
         document = self.document
         unique = dict.fromkeys(without_secrets(self.diagnostics, self.secrets, document.file, document.text))
-        return tuple(sorted(unique, key=lambda d: (d.location.line, d.location.column)))
+        errors = {(d.code, d.message, d.location) for d in unique if d.severity == "error"}
+        # A mistake nobody depends on is a warning, until somebody does.
+        once = [d for d in unique if d.severity == "error" or (d.code, d.message, d.location) not in errors]
+        return tuple(sorted(once, key=lambda d: (d.location.line, d.location.column)))
 
     def _put(self, severity: Severity, code: str, message: str, where: Location, hint: str | None) -> None:
         self.diagnostics.append(Diagnostic(severity, code, message, where, hint))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from templates.arm.copies import loops_in
 from templates.arm.definitions import ParameterError, Types, is_secure, secrets_in, type_of
+from templates.arm.interpolation import has_jinja
 from templates.arm.parameters import from_text
 from templates.arm.resolver import Resolver
 from templates.arm.syntax import ExpressionError, Json, is_expression
@@ -69,6 +70,8 @@ class Parameters:
             except ParameterError as error:
                 self._report(name, error)
                 continue
+            if argument is None:
+                self._check_default(name, definition)
             if argument is None and "defaultValue" not in definition and not self._is_nullable(definition):
                 message = f"the parameter '{name}' has no value"
                 hint = (
@@ -127,6 +130,17 @@ class Parameters:
         if default is None or (isinstance(default, str) and is_expression(default)):
             return
         self.home.shared.report.secrets.extend(self.types.secrets(definition, default))
+
+    def _check_default(self, name: str, definition: dict[str, Any]) -> None:
+        """Azure refuses a bad default even where nothing uses it; what does, here, makes it an error."""
+        default = definition.get("defaultValue")
+        if default is None or not _is_literal(default):
+            return
+        try:
+            self.types.check_value(name, definition, default)
+        except ParameterError as error:
+            at = join(self.pointer, name, error.key) if error.key else join(self.pointer, name)
+            self.home.shared.report.lenient(error.code, error.message, at, hint=error.hint)
 
     def _report(self, name: str, error: ParameterError) -> None:
         report, pointer = self.home.shared.report, join(self.pointer, name)
@@ -205,6 +219,13 @@ def _similar(name: str, there: Mapping[str, object]) -> str:
     names = list(there)[:20]
     shown = ", ".join(names) + (", …" if len(there) > len(names) else "")
     return f"the template declares: {shown or 'none'}"
+
+
+def _is_literal(value: Json) -> bool:
+    """Whether nothing in a value is still to be computed or filled in."""
+    if isinstance(value, dict | list):
+        return all(map(_is_literal, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, str) or not (is_expression(value) or "<" in value or has_jinja(value))
 
 
 def _located(error: ParameterError, pointer: str) -> ExpressionError:

@@ -346,3 +346,28 @@ def test_all_that_is_wrong_in_a_parameter_file_is_told_at_its_place(tmp_path, co
     assert [(d.code, d.location.pointer) for d in problems] == found
     assert {d.location.file for d in problems} == {str(path)}
     assert not any(d.is_quotable for d in problems)  # the values may be secret
+
+
+# -- defaults that nothing uses ---------------------------------------------------------------------
+
+
+def test_a_bad_default_is_told_even_when_nothing_uses_it(read):
+    parameters = {
+        "size": {"type": "string", "allowedValues": ["a", "b"], "defaultValue": "c"},
+        "count": {"type": "int", "maxValue": 5, "defaultValue": 9},
+        "later": {"type": "string", "minLength": 90, "defaultValue": "<region>"},
+        "made": {"type": "array", "minLength": 2, "defaultValue": ["[resourceGroup().name]"]},
+    }
+    content = deployment(template("t"), parameters=parameters)
+    told = [("BadParameter", "/parameters/size"), ("BadParameter", "/parameters/count")]
+    assert read.warnings(content) == told
+    assert read.errors(content, strict=True) == told
+    assert read.warnings({**content, "parameters": {}}) == []
+    given = read(content, parameters={"size": "a", "count": 1, "later": "x" * 90, "made": [1, 2]})
+    assert given.diagnostics == ()
+
+
+def test_a_bad_default_that_is_used_is_one_error(read):
+    parameters = {"size": {"type": "string", "allowedValues": ["a", "b"], "defaultValue": "c"}}
+    content = deployment(template("t", "[parameters('size')]"), parameters=parameters)
+    assert [(d.severity, d.code) for d in read.problems(content)] == [("error", "BadParameter")]
