@@ -70,7 +70,11 @@ def _head(job: Job) -> str:
     properties = template.properties
     facts = (
         f"API version {template.api_version}",
-        f"{len(properties.customize)} customizers",
-        f"{len(properties.distribute)} targets",
+        _number(len(properties.customize), "customizer"),
+        _number(len(properties.distribute), "target"),
     )
     return clean(f"{template.name} ({job.document.file}): {', '.join(facts)}")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

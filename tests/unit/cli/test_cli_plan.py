@@ -151,7 +151,7 @@ def test_inspect(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str])
     file = write(tmp_path / "t.json", resource())
     assert main(["inspect", file, "--var", "word=hello"]) == 0
     head, _, text = capsys.readouterr().out.partition("\n")
-    assert head == f"web ({file}): API version 2024-02-01, 1 customizers, 1 targets"
+    assert head == f"web ({file}): API version 2024-02-01, 1 customizer, 1 target"
     data = json.loads(text)
     assert data["properties"]["customize"][0]["inline"] == ["echo hello"]
     assert "buildTimeoutInMinutes" not in data["properties"]
