@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Literal
 from builder.cancellation import Interrupted, cancel_on_signals
 from builder.errors import CancelledError, EnvironmentProblem, PartialDistributionError
 from builder.events import RunFinished, RunStarted
+from builder.layers.route import Wishes
 from builder.preflight import check_disk_size
-from builder.stages import customize, distribute, generalize, source, validate
+from builder.routing import step_number
+from builder.stages import customize, distribute, finished, generalize, source, validate
 from builder.stages.context import BuildContext, OnError, outcome_of, timeouts_of
 from builder.stages.failure import collected
-from builder.stages.session import boot
+from builder.stages.workpiece import Workpiece
 from builder.submit import submit
 from builder.ui.failure import error_to_dict
 from builder.workspace import Workspace
@@ -38,6 +40,8 @@ class BuildOptions:
 
     on_error: OnError | None = None
     wait: bool = False
+    no_cache: bool = False
+    from_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def _guarded(
     )
     with timeouts_of(services.deadline), ExitStack() as stack:
         stack.enter_context(workspace)
-        resolved = submit(document, template, services)
+        wishes = Wishes(options.no_cache, step_number(template, options.from_step))
+        resolved = submit(document, template, services, wishes)
         stack.callback(resolved.release)
         for step in resolved.plan.of("Distribute"):
             services.bus.note(f"{step.name}: {step.reason}")
@@ -102,39 +107,54 @@ def _guarded(
             customizers=resolved.customizers,
             validators=resolved.validators,
             distributors=resolved.distributors,
+            route=resolved.routing.route,
+            cache=resolved.routing.cache,
+            machine_key=resolved.routing.machine_key,
+            validation_id=resolved.routing.validation_id,
             on_error=options.on_error,
         )
         _execute(context, resolved.image_source)
 
 
 def _execute(context: BuildContext, image_source: ImageSource) -> None:
-    disk = source.prepare(context, image_source)
-    size = check_disk_size(context.template.properties.vm_profile.os_disk_size_gb, disk.size)
     checks = context.template.properties.validation
     if checks and checks.source_validation_only:
-        failed = validate.run(context, disk.graph, size)
+        disk = source.prepare(context, image_source)
+        failed = validate.run(context, disk.graph, _size(context, disk))
         if failed:
             raise failed
         return
-    image = _customized(context, disk, size)
-    failed = validate.run(context, generalize.graph_of(image), image.virtual_size)
-    if failed and not (checks and checks.continue_distribute_on_failure):
-        raise failed
+    image = finished.reuse(context)
+    reused = image is not None
+    if image is None:
+        image = _made(context, source.prepare(context, image_source))
+    failed = None
+    if not (reused and finished.validated(context)):
+        failed = validate.run(context, generalize.graph_of(image), image.virtual_size)
+        if failed and not (checks and checks.continue_distribute_on_failure):
+            raise failed
+        if not failed:
+            finished.passed(context)
     distribute.run(context, image)
     if failed:
         raise failed
 
 
-def _customized(context: BuildContext, disk: SourceDisk, size: int) -> FinishedImage:
-    graph = source.overlay(context, disk.graph, size, "os")
+def _made(context: BuildContext, disk: SourceDisk) -> FinishedImage:
+    size = _size(context, disk)
     with ExitStack() as stack:
         with context.stage("Boot"):
-            session = stack.enter_context(boot(context, graph, purpose="build"))
+            work = stack.enter_context(Workpiece(context, disk, size))
         with context.stage("Customize"):
-            generalize.place_default_script(session)
-            customize.run(context, session)
-        with context.stage("Generalize"), collected(context, session, "Generalize"):
-            return generalize.run(context, session, graph, size)
+            customize.run(context, work)
+        with context.stage("Generalize"), collected(context, work.session, "Generalize"):
+            made = generalize.run(context, work.session, work.session.disk, size)
+        finished.put_away(context, made, work.frozen_times)
+        return made.image
+
+
+def _size(context: BuildContext, disk: SourceDisk) -> int:
+    return check_disk_size(context.template.properties.vm_profile.os_disk_size_gb, disk.size)
 
 
 def _finish(services: Services, run: RunDirectory, start: float, error: GoldsmithError | None) -> BuildResult:

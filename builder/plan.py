@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from builder.layers.identity import layer_id
 from builder.sources.base import ResolvedSource
 from templates.durations import parse_duration
 from templates.model import ImageTemplate, Step
 
+if TYPE_CHECKING:
+    from builder.layers.route import Route
+    from builder.routing import Routing
+
 Action = Literal["RUN", "CACHED", "RESTORE", "SKIP"]
-Stage = Literal["Source", "Customize", "Generalize", "Validate", "Distribute"]
+Stage = Literal["Source", "Boot", "Customize", "Generalize", "Validate", "Distribute"]
 # What sourceValidationOnly leaves out.
-_OF_THE_IMAGE = ("Customize", "Generalize", "Distribute")
+_OF_THE_IMAGE = ("Boot", "Customize", "Generalize", "Distribute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,51 +58,24 @@ class StepInputs:
     inputs: Mapping[str, str]
 
 
-def layer_id(parent: str, kind: str, epoch: int, inputs: Mapping[str, str]) -> str:
-    """The identity of a layer: sha256 over its length-prefixed parts, never over names or times.
-
-    Length prefixes keep ("ab", "c") and ("a", "bc") apart.
-    """
-    digest = hashlib.sha256()
-    spec = json.dumps(dict(sorted(inputs.items())), separators=(",", ":"), ensure_ascii=False)
-    for part in ("layer-1", parent, kind, str(epoch), spec):
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(8, "big"))
-        digest.update(raw)
-    return digest.hexdigest()
-
-
 def step_name(step: Step, index: int) -> str:
     """The name a person knows a step by: its own, else its type and place."""
     return step.name or f"{getattr(step, 'type', 'step')} {index}"
 
 
 def make_plan(
-    template: ImageTemplate,
-    source: ResolvedSource,
-    customizers: Sequence[StepInputs],
-    targets: Sequence[str],
+    template: ImageTemplate, source: ResolvedSource, routing: Routing, targets: Sequence[str]
 ) -> Plan:
     """Plan a build of `template` from `source`; `targets` says what each distributor will make."""
     properties = template.properties
     checks = properties.validation
     source_only = bool(checks and checks.source_validation_only)
+    route = routing.route
     steps = [_source_step(properties.source.type, source)]
-    steps += _customize_steps(properties.customize, customizers, steps[0].layer_id)
-    steps.append(
-        PlannedStep(
-            stage="Generalize",
-            index=1,
-            name="Deprovision and prove",
-            type=source.os_type,
-            action="RUN",
-            reason="the build user and machine state must go",
-        )
-    )
-    where = "on the source" if source_only else "on a VM booted from the result"
-    for number, check in enumerate(checks.in_vm_validations if checks else (), start=1):
-        name = step_name(check, number)
-        steps.append(PlannedStep("Validate", number, name, check.type, "RUN", where, timeout=_timeout(check)))
+    steps += _boot_steps(route)
+    steps += _customize_steps(properties.customize, route)
+    steps.append(_generalize_step(source.os_type, route))
+    steps += _validate_steps(checks.in_vm_validations if checks else (), routing, source_only=source_only)
     for number, (target, text) in enumerate(zip(properties.distribute, targets, strict=True), start=1):
         steps.append(PlannedStep("Distribute", number, target.run_output_name, target.type, "RUN", text))
     if source_only:
@@ -118,14 +94,54 @@ def _source_step(kind: str, source: ResolvedSource) -> PlannedStep:
     )
 
 
-def _customize_steps(steps: Sequence[Step], inputs: Sequence[StepInputs], parent: str) -> list[PlannedStep]:
+def _boot_steps(route: Route) -> list[PlannedStep]:
+    """The layers that are no customizer's: the warm base, the grown disk."""
     planned = []
-    for number, (step, facts) in enumerate(zip(steps, inputs, strict=True), start=1):
-        kind = str(getattr(step, "type", ""))
-        parent = parent and layer_id(parent, kind, facts.epoch, facts.inputs)
-        reason, name = "no layer of it yet", step_name(step, number)
-        planned.append(PlannedStep("Customize", number, name, kind, "RUN", reason, parent, _timeout(step)))
+    for number, link in enumerate(link for link in route.links if not link.step):
+        action, reason = _action(route, number)
+        planned.append(PlannedStep("Boot", number + 1, link.name, link.kind, action, reason, link.id))
+    return planned or [PlannedStep("Boot", 1, "first boot", "boot", "RUN", route.why_not or "no layers")]
+
+
+def _customize_steps(steps: Sequence[Step], route: Route) -> list[PlannedStep]:
+    planned = []
+    for number, step in enumerate(steps, start=1):
+        kind, name = str(getattr(step, "type", "")), step_name(step, number)
+        link = route.of_step(number)
+        action, reason = _action(route, link) if link >= 0 else ("RUN", route.why_not)
+        layer = route.links[link].id if link >= 0 else ""
+        planned.append(PlannedStep("Customize", number, name, kind, action, reason, layer, _timeout(step)))
     return planned
+
+
+def _action(route: Route, number: int) -> tuple[Action, str]:
+    reason = route.reasons[number]
+    if route.image is not None or number < route.used - 1:
+        return "CACHED", reason
+    return ("RESTORE" if number == route.used - 1 else "RUN"), reason
+
+
+def _generalize_step(os_type: str, route: Route) -> PlannedStep:
+    name = "Deprovision and prove"
+    if route.image is not None:
+        return PlannedStep("Generalize", 1, name, os_type, "CACHED", route.reasons[0], route.image_id)
+    why = "the build user and machine state must go"
+    return PlannedStep("Generalize", 1, name, os_type, "RUN", why, route.image_id)
+
+
+def _validate_steps(checks: Sequence[Step], routing: Routing, *, source_only: bool) -> list[PlannedStep]:
+    where = "on the source" if source_only else "on a VM booted from the result"
+    image = routing.route.image
+    action: Action = "RUN"
+    if image is not None and routing.validation_id in image.meta.validated:
+        action, where = "CACHED", "this image passed it before"
+    return [
+        PlannedStep(
+            "Validate", number, step_name(check, number), str(getattr(check, "type", "")), action, where,
+            timeout=_timeout(check),
+        )
+        for number, check in enumerate(checks, start=1)
+    ]  # fmt: skip
 
 
 def _timeout(step: Step) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hmac
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from builder.services import Services
 
 COMMAND_SECONDS = 30.0
+_KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -63,6 +66,41 @@ def resolve_step(step: Step, place: str, services: Services) -> tuple[Mapping[st
             ) from None
         hidden[name] = value
     return dict(extensions.env), hidden
+
+
+def fingerprints(values: Mapping[str, str], services: Services) -> dict[str, str]:
+    """What tells one secret from another without telling it: an HMAC with a key of this home, which never
+    leaves it. A step whose secret changed runs again; nobody can try secrets out on a fingerprint.
+    """
+    if not values:
+        return {}
+    key = _key(services)
+    return {
+        f"secret.{name}": hmac.new(key, f"{name}\0{value}".encode(), "sha256").hexdigest()
+        for name, value in values.items()
+    }
+
+
+def _key(services: Services) -> bytes:
+    file = services.home.root / "cache" / "secrets.key"
+    with contextlib.suppress(OSError):
+        key = file.read_bytes()
+        if len(key) == _KEY_BYTES:
+            return key
+    key = os.urandom(_KEY_BYTES)
+    if not services.read_only:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{file.name}.{os.getpid()}")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(key)
+        try:
+            file.hardlink_to(part)  # of two builds that begin at once, one's key stays
+        except FileExistsError:
+            return file.read_bytes()
+        finally:
+            part.unlink()
+    return key
 
 
 def _fetch(reference: SecretRef, what: str, services: Services) -> str:

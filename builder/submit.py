@@ -14,6 +14,7 @@ from builder.distributors.base import ExpectedImage
 from builder.errors import PreflightError
 from builder.events import EventBus
 from builder.extensions import make_distributor, make_source
+from builder.layers.route import Wishes
 from builder.plan import Plan, StepInputs, make_plan
 from builder.preflight import (
     check_disk_size,
@@ -23,6 +24,8 @@ from builder.preflight import (
     check_tools,
 )
 from builder.problems import Problems
+from builder.routing import Routing
+from builder.routing import find as find_routing
 from builder.stages.context import PreparedStep, stage, timeouts_of
 from builder.survey import Notes, Survey, make_survey, remark_of
 from builder.vm.sizes import resolve_size
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from templates.model import ImageTemplate, Step
 
 GIB = 1024**3
+NO_WISHES = Wishes()
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Submission:
     validators: tuple[PreparedStep, ...]
     distributors: tuple[Distributor, ...]
     plan: Plan
+    routing: Routing
     machine: MachineSize
     disk_size: int
     declared: tuple[Change, ...]
@@ -68,19 +73,23 @@ class Submission:
             distributor.release()
 
 
-def submit(document: Document, template: ImageTemplate, services: Services) -> Submission:
+def submit(
+    document: Document, template: ImageTemplate, services: Services, wishes: Wishes = NO_WISHES
+) -> Submission:
     """Resolve everything. Raises TemplateError with every problem found, EnvironmentProblem.
 
     When it fails, nothing it reserved or declared is left.
     """
     problems = Problems(document, document.pointer_of(template))
     with stage(services, "Resolve"), ExitStack() as undo:
-        submission = _submit(document, template, services, problems, undo)
+        submission = _submit(document, template, services, problems, undo, wishes)
         undo.pop_all()
         return submission
 
 
-def survey(document: Document, template: ImageTemplate, services: Services) -> Survey:
+def survey(
+    document: Document, template: ImageTemplate, services: Services, wishes: Wishes = NO_WISHES
+) -> Survey:
     """What a build of `template` would do if it began now: found as `submit` finds it, and nothing is
     written, made or reserved. Raises TemplateError with every problem found, and EnvironmentProblem
     only where without it there is nothing to tell; what else this machine lacks is a remark.
@@ -91,7 +100,7 @@ def survey(document: Document, template: ImageTemplate, services: Services) -> S
     looking = replace(services, bus=bus, read_only=True)
     problems = Problems(document, document.pointer_of(template), forgiving=True)
     with timeouts_of(services.deadline), ExitStack() as undo:  # what is undone is in a copy of the registry
-        found = _submit(document, template, looking, problems, undo)
+        found = _submit(document, template, looking, problems, undo, wishes)
         changes = [*found.declared, *(change for one in found.distributors for change in one.changes())]
     workspace = Workspace(template, looking, run_id="")
     remarks = [*notes.remarks, *(remark_of(error) for error in problems.remarks)]
@@ -99,7 +108,12 @@ def survey(document: Document, template: ImageTemplate, services: Services) -> S
 
 
 def _submit(
-    document: Document, template: ImageTemplate, services: Services, problems: Problems, undo: ExitStack
+    document: Document,
+    template: ImageTemplate,
+    services: Services,
+    problems: Problems,
+    undo: ExitStack,
+    wishes: Wishes,
 ) -> Submission:
     problems.require(partial(check_tools, services))
     if not services.read_only:  # said below with the source, where one only asks
@@ -123,8 +137,10 @@ def _submit(
     problems.raise_if_any()
     assert image_source is not None and source is not None  # noqa: S101 - else a problem was raised
     assert machine is not None  # noqa: S101 - likewise
-    facts = [StepInputs(step.provisioner.epoch, step.provisioner.inputs()) for step in customizers]
-    plan = make_plan(template, source, facts, [line for _, line in targets])
+    facts = [_facts(step, services) for step in customizers]
+    asked = [_facts(step, services) for step in validators]
+    routing = find_routing(template, source, facts, asked, services, machine, wishes, source_size=source.size)
+    plan = make_plan(template, source, routing, [line for _, line in targets])
     distributors = tuple(distributor for distributor, _ in targets)
     return Submission(
         image_source,
@@ -133,6 +149,7 @@ def _submit(
         validators,
         distributors,
         plan,
+        routing,
         machine,
         disk_size or 0,
         tuple(declared or ()),
@@ -171,12 +188,13 @@ def _steps(
 def _step(step: Step, place: str, frozen: dict[str, FrozenContent], services: Services) -> PreparedStep:
     provisioner = provisioner_registry.create(step, frozen.get(place))
     env, hidden = secrets.resolve_step(step, place, services)
-    if step.extensions.retry:
-        services.bus.warn(
-            f"{place}: x-goldsmith.retry has no effect yet: a retry needs the layer before the step.",
-            code="NoEffect",
-        )
     return PreparedStep(step, provisioner, env, hidden)
+
+
+def _facts(step: PreparedStep, services: Services) -> StepInputs:
+    """What decides what the step does; of its secrets a fingerprint, so that a new one is noticed."""
+    hidden = secrets.fingerprints(step.secrets, services)
+    return StepInputs(step.provisioner.epoch, {**step.provisioner.inputs(), **hidden})
 
 
 def _targets(

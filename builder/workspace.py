@@ -102,6 +102,18 @@ class Workspace:
             raise ValueError(f"not a file name: {name!r}")
         return self.path / name
 
+    def new_directory(self, name: str) -> Path:
+        """A private folder in here that was not there before: `name`, or `name-2` and so on."""
+        number = 1
+        while True:
+            path = self.file(name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir(mode=0o700)
+            except FileExistsError:
+                number += 1
+                continue
+            return path
+
     def keep_to(self, directory: Path, names: Iterable[str] | None = None) -> dict[Path, Path]:
         """Move files (all but the record, or those of `names`) out of here, to be kept.
 

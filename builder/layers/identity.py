@@ -6,6 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from provisioners.shell import DEFAULT_SHEBANG
+
 
 def layer_id(parent: str, kind: str, epoch: int, inputs: Mapping[str, str]) -> str:
     """The identity of a layer: sha256 over its length-prefixed parts.
@@ -28,7 +30,8 @@ def input_digests(inputs: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in inputs.items():
         if name == "inline":
-            for number, line in enumerate(value.splitlines()):
+            # The first line is ours, unless the user's own is one.
+            for number, line in enumerate(value.removeprefix(f"{DEFAULT_SHEBANG}\n").splitlines()):
                 found[f"inline[{number}]"] = _short(line)
         else:
             found[name] = _short(value)

@@ -72,8 +72,9 @@ class LayerMeta:
             if data["format"] != FORMAT:
                 return None
             memory = data.pop("memory")
-            lists = {name: tuple(data.pop(name)) for name in ("frozen", "volatile", "sessions")}
-            meta = cls(**data, **lists, memory=None if memory is None else Memory(**memory))
+            for name in ("frozen", "volatile", "sessions"):
+                data[name] = tuple(data[name])
+            meta = cls(**data, memory=None if memory is None else Memory(**memory))
             return meta if meta.frozen else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None

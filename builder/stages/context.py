@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from builder.deadline import Deadline
     from builder.distributors.base import Distributor
     from builder.events import EventBus
+    from builder.layers.cache import Cache
+    from builder.layers.route import Route
     from builder.runs import RunDirectory
     from builder.services import Services
     from builder.sources.base import ResolvedSource
@@ -51,6 +53,12 @@ class BuildContext:
     customizers: tuple[PreparedStep, ...]
     validators: tuple[PreparedStep, ...]
     distributors: tuple[Distributor, ...]
+    route: Route
+    cache: Cache
+    machine_key: str = ""
+    """Which memory snapshots fit the build VM (vm/identity.py)."""
+    validation_id: str = ""
+    """Identifies the validations; "" when they run in every build."""
     on_error: OnError | None = None
 
     @property
@@ -95,6 +103,12 @@ class BuildContext:
                     detail=report.detail,
                 )
             )
+
+    def cached_step(self, stage: str, index: int, total: int, name: str, kind: str, why: str) -> None:
+        """Announce a step that need not be done: what it would leave is there."""
+        self.bus.emit(StepStarted(stage=stage, index=index, total=total, name=name, type=kind))
+        done = StepFinished(stage=stage, index=index, name=name, outcome="cached", seconds=0.0, detail=why)
+        self.bus.emit(done)
 
     def step_context(self, prepared: PreparedStep, index: int, on_output: OnOutput) -> StepContext:
         """What a provisioner is handed; its time is the step's own limit or what the build has left."""

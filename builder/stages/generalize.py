@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.disk import extents, qemu_img, vhd
@@ -12,6 +13,7 @@ from builder.disk.graph import BlockGraph, DiskLayer
 from builder.distributors.base import FinishedImage
 from builder.errors import BuildError
 from builder.events import Wait
+from builder.phases import phase
 from builder.stages import proof
 from provisioners import deprovision
 from provisioners.guest import GuestError, GuestTimeoutError
@@ -23,7 +25,17 @@ if TYPE_CHECKING:
     from builder.stages.session import Session
 
 STEPS = 3
+IMAGE = "os.vhd"
+"""The finished image in the workspace."""
 QUICK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Generalized:
+    """The finished image, and the proof's one line."""
+
+    image: FinishedImage
+    proof: str
 
 
 def place_default_script(session: Session) -> None:
@@ -51,23 +63,40 @@ def _read(session: Session, path: str) -> bytes | None:
         return None
 
 
-def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -> FinishedImage:
+def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -> Generalized:
     """Deprovision, flatten, prove. Raises BuildError; the machine is off afterwards."""
     with context.step("Generalize", 1, STEPS, "Deprovision", context.source.os_type) as step:
         _deprovision(context, session, step)
-    path = context.workspace.file("os.vhd")
-    with context.step("Generalize", 2, STEPS, "Flatten", "VHD") as step:
+    path = context.workspace.file(IMAGE)
+    with context.step("Generalize", 2, STEPS, "Flatten", "VHD") as step, _phase(context, "Flatten"):
         with Wait(context.bus, "Flattening the disk"):
             qemu_img.flatten_to_vhd(graph, path, size=size, timeout=context.deadline.remaining())
         step.detail = f"{extents.allocated_size(path) / 1024**2:.0f} MiB on disk"
-    with context.step("Generalize", 3, STEPS, "Prove", "offline") as step:
+    with context.step("Generalize", 3, STEPS, "Prove", "offline") as step, _phase(context, "Prove"):
         info = vhd.check_fixed_vhd(path)
         proof.settle(context, path)
         # Both only read: the digest has a core to itself while the proof waits for its programs.
         with ThreadPoolExecutor(max_workers=1) as pool:
             digest = pool.submit(extents.content_digest, path, info.virtual_size)
             step.detail = proof.prove(context, path, session.access.user)
-    return _finished(context, path, info.virtual_size, digest.result())
+        vhd.check_fixed_vhd(path)  # once more, as it is handed out
+        qemu_img.verify_with_qemu_img(path)
+    return Generalized(finished(context, path, info.virtual_size, digest.result()), step.detail)
+
+
+def finished(context: BuildContext, vhd: Path, virtual_size: int, digest: str) -> FinishedImage:
+    """The image in `vhd`, a file in the workspace, as the distributors take it."""
+    return FinishedImage(
+        vhd=vhd,
+        virtual_size=virtual_size,
+        os_type=context.source.os_type,
+        generation=context.source.generation,
+        digest=digest,
+        source=context.source.exact_version,
+        template=context.template.name,
+        run_id=context.run.run_id,
+        source_version=context.source.version_number,
+    )
 
 
 def graph_of(image: FinishedImage) -> BlockGraph:
@@ -82,7 +111,10 @@ def _deprovision(context: BuildContext, session: Session, step: StepReport) -> N
         place_default_script(session)
     deprovision.start(session.guest, user=session.access.user, timeout=context.deadline.remaining(120))
     session.guest.disconnect()
-    with Wait(context.bus, "Deprovisioning; the VM powers off by itself"):
+    with (
+        Wait(context.bus, "Deprovisioning; the VM powers off by itself"),
+        phase(context.bus, "Deprovision and stop", where="guest", stage="Generalize"),
+    ):
         session.follow_second_serial(
             lambda line: step.on_output("stdout", line), timeout=context.deadline.remaining(deprovision.LIMIT)
         )
@@ -97,6 +129,10 @@ def _deprovision(context: BuildContext, session: Session, step: StepReport) -> N
         )
 
 
+def _phase(context: BuildContext, name: str) -> AbstractContextManager[object]:
+    return phase(context.bus, name, where="engine", stage="Generalize")
+
+
 def _what_failed(report: deprovision.DeprovisionReport) -> str:
     if report.deprovision_exit is None:
         return "The guest went off before the deprovision script reported its end."
@@ -107,19 +143,3 @@ def _what_failed(report: deprovision.DeprovisionReport) -> str:
     if report.scrub_exit != 0:
         return f"The final scrub of the guest failed with exit code {report.scrub_exit}."
     return ""
-
-
-def _finished(context: BuildContext, path: Path, virtual_size: int, digest: str) -> FinishedImage:
-    vhd.check_fixed_vhd(path)  # once more, as it is handed out
-    qemu_img.verify_with_qemu_img(path)
-    return FinishedImage(
-        vhd=path,
-        virtual_size=virtual_size,
-        os_type=context.source.os_type,
-        generation=context.source.generation,
-        digest=digest,
-        source=context.source.exact_version,
-        template=context.template.name,
-        run_id=context.run.run_id,
-        source_version=context.source.version_number,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from builder.disk import qemu_img
+from builder.disk.extents import link_or_copy
 from builder.disk.partitions import PartitionTableError, room_after_last
 from builder.errors import CancelledError
+from builder.phases import phase
 from builder.stages.failure import collect
 from builder.vm import accelerator as accelerators
 from builder.vm.access import BuildAccess
-from builder.vm.errors import AcceleratorError, MachineTimeoutError
+from builder.vm.errors import AcceleratorError, MachineError, MachineTimeoutError
 from builder.vm.machine import Machine, wait_for_ssh
+from builder.vm.ready import restored_guest
 from builder.vm.seed import write_seed
 from builder.vm.sizes import resolve_size
 from builder.vm.spec import MachineSpec
+from provisioners.guest import GuestError
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
@@ -29,20 +34,47 @@ if TYPE_CHECKING:
     from builder.vm.ssh import SshGuest
 
 Purpose = Literal["build", "validation"]
+RESTORE_SECONDS = 180.0
+"""A restored guest answers within seconds, or it never will."""
 POLL_SECONDS = 0.2
 _UNUSED = 2 << 20
 """Bytes behind the last partition that mean nothing: the backup of the table, a rounding."""
 
 
+class RestoreError(MachineError):
+    """A memory snapshot did not come to life; its disk may still boot."""
+
+    code = "RestoreFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a machine starts from. Without `access` and `seed` new ones are made: a first boot.
+
+    `memory` is gone on from instead of booting; `sessions` are the processes of the connection it holds.
+    """
+
+    disk: BlockGraph
+    access: BuildAccess | None = None
+    seed: Path | None = None
+    uefi_vars: Path | None = None
+    memory: Path | None = None
+    sessions: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The machine, the guest in it, and how to get in. `disk` is what it writes to."""
+    """The machine, the guest in it, and how to get in."""
 
     machine: Machine
     guest: SshGuest
     access: BuildAccess
-    disk: BlockGraph
     second_serial: Path
+
+    @property
+    def disk(self) -> BlockGraph:
+        """What it writes to."""
+        return self.machine.spec.disk
 
     def follow_second_serial(self, on_line: Callable[[str], None], *, timeout: float) -> None:
         """Hand over the lines of ttyS1 until the machine is off.
@@ -69,47 +101,50 @@ class Session:
 
 
 @contextmanager
-def boot(context: BuildContext, disk: BlockGraph, *, purpose: Purpose) -> Iterator[Session]:
-    """Boot `disk` with a new user from a new seed; everything is gone when the block ends.
+def boot(context: BuildContext, start: Start, *, purpose: Purpose) -> Iterator[Session]:
+    """Start a machine; everything is gone when the block ends.
 
-    When KVM turns out not to run this guest, it is booted once more under TCG, which is said.
+    When KVM turns out not to run this guest, it is booted once more under TCG, which is said. Raises
+    RestoreError when there is a memory and it does not come to life.
     """
     accelerator = accelerators.choose(context.services.settings, context.services.home)
     with ExitStack() as stack:
         try:
-            session = stack.enter_context(_booted(context, disk, purpose, accelerator))
+            session = stack.enter_context(_started(context, start, purpose, accelerator))
         except AcceleratorError as error:
             stack.close()
             if accelerator.name == "tcg":
                 raise
             accelerator = accelerators.condemn(context.services.home, error.message, context.bus)
-            size = qemu_img.info(disk.top.path, disk.top.format).virtual_size
-            qemu_img.create_overlay(disk.top.path, size)
-            session = stack.enter_context(_booted(context, disk, purpose, accelerator))
+            if start.memory is not None:
+                raise RestoreError("The memory snapshot is of a guest under KVM.") from error
+            size = qemu_img.info(start.disk.top.path, start.disk.top.format).virtual_size
+            qemu_img.create_overlay(start.disk.top.path, size)
+            session = stack.enter_context(_started(context, start, purpose, accelerator))
         yield session
 
 
 @contextmanager
-def _booted(
-    context: BuildContext, disk: BlockGraph, purpose: Purpose, accelerator: Accelerator
+def _started(
+    context: BuildContext, start: Start, purpose: Purpose, accelerator: Accelerator
 ) -> Iterator[Session]:
-    directory = context.workspace.file(purpose)
-    directory.mkdir(exist_ok=True, mode=0o700)
-    access = BuildAccess.generate()
+    directory = context.workspace.new_directory(purpose)
+    access = start.access or BuildAccess.generate()
     for secret in access.secrets():
         context.services.redactor.add(secret)
-    spec = _spec(context, disk, purpose, directory, accelerator, access)
+    spec = _spec(context, start, purpose, directory, accelerator, access)
     journal = context.workspace.journal
     journal.intent("process", spec.uuid, program="qemu-system-x86_64")
     try:
         with Machine(spec) as machine:
             journal.created(spec.uuid, pid=machine.pid)
-            guest = _connect(context, machine, access)
+            connect = _restore if start.memory is not None else _connect
+            guest = connect(context, machine, access, start)
             accelerators.confirm(accelerator, context.services.home)
             try:
                 second = spec.second_serial_log
                 assert second is not None  # noqa: S101 - _spec sets it
-                yield Session(machine, guest, access, disk, second)
+                yield Session(machine, guest, access, second)
             finally:
                 guest.disconnect()
     finally:
@@ -127,11 +162,13 @@ def _scrub_serial(context: BuildContext, log: Path) -> None:
             log.write_bytes(clean)
 
 
-def _connect(context: BuildContext, machine: Machine, access: BuildAccess) -> SshGuest:
+def _connect(context: BuildContext, machine: Machine, access: BuildAccess, start: Start) -> SshGuest:
     """Wait for the guest; a boot that leads nowhere leaves a failure bundle like any failed step."""
+    del start  # a boot asks nothing of it
     timeout = context.deadline.remaining(context.services.settings.boot_timeout)
     try:
-        return wait_for_ssh(machine, access, timeout=timeout, bus=context.bus)
+        with phase(context.bus, "Boot", where="guest", stage="Boot"):
+            return wait_for_ssh(machine, access, timeout=timeout, bus=context.bus)
     except (AcceleratorError, CancelledError):
         raise
     except GoldsmithError as error:
@@ -139,9 +176,26 @@ def _connect(context: BuildContext, machine: Machine, access: BuildAccess) -> Ss
         raise
 
 
+def _restore(context: BuildContext, machine: Machine, access: BuildAccess, start: Start) -> SshGuest:
+    """Load the memory and enter; whatever goes wrong, there is still the disk to boot."""
+    assert start.memory is not None  # noqa: S101 - only called with one
+    timeout = context.deadline.remaining(RESTORE_SECONDS)
+    try:
+        with phase(context.bus, "Restore", where="engine", stage="Boot"):
+            return restored_guest(
+                machine, access, start.memory, sessions=start.sessions, timeout=timeout, bus=context.bus
+            )
+    except (AcceleratorError, CancelledError):
+        raise
+    except (MachineError, GuestError) as error:
+        if context.deadline.expired:
+            raise
+        raise RestoreError(error.message, details=error.details) from error
+
+
 def _spec(
     context: BuildContext,
-    disk: BlockGraph,
+    start: Start,
     purpose: Purpose,
     directory: Path,
     accelerator: Accelerator,
@@ -149,24 +203,34 @@ def _spec(
 ) -> MachineSpec:
     properties = context.template.properties
     size = resolve_size(properties.vm_profile.vm_size, context.services.settings)
-    for note in size.notes:
-        context.bus.note(note, code="VmSize")
     serial = context.run.serial_log
-    return MachineSpec(
+    seed = directory / "seed.iso"
+    if start.seed is not None:
+        link_or_copy(start.seed, seed)
+    else:
+        for note in size.notes:
+            context.bus.note(note, code="VmSize")
+        # A validation meets the network as the image will find it: by DHCP.
+        write_seed(seed, access, grow=_may_grow(start.disk), dhcp=purpose == "validation")
+    spec = MachineSpec(
         cpus=size.cpus,
         memory_mib=size.memory_mib,
         generation=context.source.generation,
-        disk=disk,
+        disk=start.disk,
         directory=directory,
         serial_log=serial if purpose == "build" else serial.with_name("validation-serial.log"),
         accelerator=accelerator,
-        # A validation meets the network as the image will find it: by DHCP.
-        seed=write_seed(directory / "seed.iso", access, grow=_may_grow(disk), dhcp=purpose == "validation"),
+        seed=seed,
         second_serial_log=directory / "ttyS1.log",
         network=properties.extensions.network,
         os_type=context.source.os_type,
         name=context.template.name,
+        incoming=start.memory is not None,
     )
+    if start.uefi_vars is not None:
+        shutil.copyfile(start.uefi_vars, spec.vars_file)  # not a link: the machine writes to it
+        spec.vars_file.chmod(0o600)
+    return spec
 
 
 def _may_grow(disk: BlockGraph) -> bool:

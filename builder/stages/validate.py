@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from builder.stages import customize
 from builder.stages.failure import StepFailedError
-from builder.stages.session import boot
+from builder.stages.session import Start, boot
 from builder.stages.source import overlay
+from builder.stages.workpiece import Fixed
 from builder.vm.errors import MachineError
 from provisioners.guest import GuestError
 
@@ -29,8 +30,8 @@ def run(context: BuildContext, image: BlockGraph, size: int) -> GoldsmithError |
     try:
         with context.stage("Validate"):
             disk = overlay(context, image, size, "validation")
-            with boot(context, disk, purpose="validation") as session:
-                customize.run_steps(context, session, "Validate", context.validators)
+            with boot(context, Start(disk), purpose="validation") as session:
+                customize.run_steps(context, Fixed(session), "Validate", context.validators)
     except (StepFailedError, MachineError, GuestError) as error:
         context.bus.warn(f"Validation failed: {error.message}", code="ValidationFailed")
         return error

@@ -87,6 +87,19 @@ def choose(settings: Settings, home: Home, bus: EventBus | None = None) -> Accel
     return tcg(f"no working KVM: {verdict.problem}")
 
 
+def remembered(settings: Settings, home: Home) -> Accelerator | None:
+    """What `choose` would say without trying anything; None when that is not known yet."""
+    qemu = process.require(QEMU_PROGRAM, QEMU_PACKAGE)
+    if settings.accelerator == "tcg":
+        return tcg("asked for by the setting 'accelerator'")
+    verdict = _Verdict.load(home, _key(qemu))
+    if verdict is None:
+        return None
+    if not verdict.problem:
+        return kvm("a guest runs under it", proven=verdict.proven)
+    return tcg(f"no working KVM: {verdict.problem}")
+
+
 def confirm(accelerator: Accelerator, home: Home) -> None:
     """Remember that a real guest reached SSH under `accelerator`."""
     if accelerator.name == "kvm" and not accelerator.proven:

@@ -8,12 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder.events import EventBus, Wait
+from builder.vm import snapshot
 from builder.vm.access import BuildAccess
 from builder.vm.cloud_init import await_cloud_init
 from builder.vm.errors import AcceleratorError, MachineError
 from builder.vm.ssh import SshGuest
+from provisioners import care
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from builder.vm.machine import Machine
 
 STALL_SECONDS = 60.0
@@ -54,6 +58,34 @@ def wait_for_ssh(machine: Machine, access: BuildAccess, *, timeout: float, bus: 
         if machine.spec.os_type == "Linux":
             with Wait(bus, "Waiting for cloud-init"):
                 await_cloud_init(guest, max(1.0, end - time.monotonic()), bus)
+    except BaseException:
+        guest.disconnect()
+        raise
+    return guest
+
+
+def restored_guest(
+    machine: Machine,
+    access: BuildAccess,
+    memory: Path,
+    *,
+    sessions: tuple[int, ...],
+    timeout: float,
+    bus: EventBus,
+) -> SshGuest:
+    """Go on from a memory snapshot; `machine` was started with `incoming`. Its host key is still required.
+
+    The guest is awake when this returns: its clock is right and its random numbers are its own. Raises
+    MachineError, GuestError when it does not come to life within `timeout` seconds.
+    """
+    end = time.monotonic() + timeout
+    guest = SshGuest(machine.endpoint, access, os_type=machine.spec.os_type)
+    machine.guest = guest
+    try:
+        with Wait(bus, "Restoring the VM"):
+            snapshot.restore(machine, memory, timeout=timeout)
+            guest.connect(timeout=max(1.0, end - time.monotonic()))
+            care.wake(guest, sessions)
     except BaseException:
         guest.disconnect()
         raise
