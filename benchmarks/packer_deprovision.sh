@@ -23,6 +23,7 @@ cat > /var/lib/waagent/ovf-env.xml <<OVF
 OVF
 WAAGENT=/usr/sbin/waagent
 waagent -version 1> /dev/null 2>&1
+# shellcheck disable=SC2181 # word for word AIB's
 if [ $? -eq 0 ]; then
   WAAGENT=waagent
 fi

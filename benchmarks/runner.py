@@ -187,7 +187,7 @@ class Runner:
 
     def _failed(self, tool: str, case: str, number: int, error: Exception) -> None:
         said = _stderr(error) or str(error)
-        self._results.add(Result(tool, case, number, error=said.splitlines()[0] if said else repr(error)))
+        self._results.add(Result(tool, case, number, error=_short(said) or repr(error)))
         _say(f"{number}  {tool:<10} {case:<26} FAILED: {said}")
 
     def _clear(self, place: Path) -> None:
@@ -219,6 +219,13 @@ def _ours_result(build: goldsmith_side.Build, case: str, number: int, doubts: tu
         OURS, case, number, build.watched.seconds, build.evidence.phases, build.vhds[0].stat().st_size,
         build.watched.peak_kib, build.evidence.steps, doubts,
     )  # fmt: skip
+
+
+def _short(said: str) -> str:
+    """The first line, and the first that names the reason."""
+    lines = said.splitlines()
+    reason = next((line.strip() for line in lines[1:] if "error:" in line.lower()), "")
+    return ": ".join(filter(None, (*lines[:1], reason)))
 
 
 def _stderr(error: Exception) -> str:
