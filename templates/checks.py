@@ -215,6 +215,11 @@ def _report_unknown(key: str, pointer: str, known: list[str], report: Report) ->
         report.lenient("ReadOnlyField", f"'{key}' is Azure's answer; it is not read here", pointer, key=True)
         report.repairs.append(Remove(report.written_at(pointer)))
         return
+    if key.casefold() == "copy":  # one that is carried out is gone by now; without it something is missing
+        message = "this makes nothing: a copy loop is an array of objects with 'name', 'count' and 'input'"
+        hint = 'in an ARM deployment: "copy": [{"name": "customize", "count": 2, "input": {…}}]'
+        report.error("BadCopy", message, pointer, hint=hint, key=True)
+        return
     folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.78)
     severe = bool(near)

@@ -60,6 +60,24 @@ def test_loops_in_properties_at_any_depth(read):
     assert [r.name for r in second.target_regions] == ["r01", "r11"]
 
 
+@pytest.mark.parametrize(
+    "loops",
+    [
+        [{"name": "customize", "input": {"type": "Shell", "inline": ["x"]}}],
+        {"name": "customize", "count": 2, "input": {"type": "Shell", "inline": ["x"]}},
+        [{"count": 2, "input": {}}],
+        [],
+    ],
+)
+def test_a_loop_that_makes_nothing_is_an_error(read, loops):
+    # Without it the image would be built without its steps.
+    looped = template("t")
+    del looped["properties"]["customize"]
+    looped["properties"]["copy"] = loops
+    at = "/resources/0/properties/copy"
+    assert read.errors(deployment(looped)) == [("BadCopy", at)]
+
+
 def test_loops_in_variables_also_below_the_top(read):
     variables = {
         "copy": [{"name": "all", "count": 2, "input": "[concat('v', copyIndex('all'))]"}],
