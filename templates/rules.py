@@ -7,6 +7,7 @@ mistake in one part hides none in another.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,7 @@ from templates.model import (
 from templates.pointers import join
 from templates.report import Report
 
+_EXTENSIONS = "x-goldsmith"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _LEAST_TIMEOUT = 6
@@ -234,7 +236,11 @@ def _check_workload(optimize: Any, pointer: str, report: Report) -> None:  # noq
 def _check_steps(steps: Any, pointer: str, union: Any, no_script: str, report: Report) -> None:  # noqa: ANN401
     for index, data in enumerate(steps if isinstance(steps, list) else ()):
         at = join(pointer, index)
-        step, _ = parse(union, data)
+        if not isinstance(data, dict):
+            continue
+        if _EXTENSIONS in data:
+            _check_extensions(_readable(data[_EXTENSIONS]), join(at, _EXTENSIONS), report)
+        step, _ = parse(union, {key: value for key, value in data.items() if key != _EXTENSIONS})
         if step is None:
             continue
         if isinstance(step, ScriptStep):
@@ -247,7 +253,6 @@ def _check_steps(steps: Any, pointer: str, union: Any, no_script: str, report: R
             _check_duration(step.restart_timeout, join(at, "restartTimeout"), report)
         if isinstance(step, ScriptStep | FileStep):
             _check_sha256(step.sha256_checksum, join(at, "sha256Checksum"), report)
-        _check_extensions(step.extensions, join(at, "x-goldsmith"), report)
 
 
 def _check_script(step: ScriptStep, pointer: str, no_script: str, report: Report) -> None:
@@ -297,6 +302,24 @@ def _check_duration(text: str, pointer: str, report: Report) -> None:
         parse_duration(text)
     except DurationError as error:
         report.error(error.code, error.message, pointer, hint=error.hint)
+
+
+def _readable(data: Any) -> StepExtensions:  # noqa: ANN401 - any JSON value
+    """What can be read of a step's extensions: a mistake in one must not hide that in another."""
+    extensions, problems = parse(StepExtensions, data)
+    if isinstance(extensions, StepExtensions):
+        return extensions
+    if not isinstance(data, dict):
+        return StepExtensions()
+    good = copy.deepcopy(data)
+    for first, *rest in (problem["loc"] for problem in problems):
+        owner = good.get(first)
+        if rest and isinstance(owner, dict):
+            owner.pop(rest[0], None)
+        else:
+            good.pop(first, None)
+    extensions, _ = parse(StepExtensions, good)
+    return extensions if isinstance(extensions, StepExtensions) else StepExtensions()
 
 
 def _check_extensions(extensions: StepExtensions, pointer: str, report: Report) -> None:

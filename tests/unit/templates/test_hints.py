@@ -69,3 +69,24 @@ def test_a_value_for_no_parameter_names_the_parameters(read):
 def test_true_and_false_are_functions_in_expressions(read):
     content = deployment(template("t", "[if(true, 'a', 'b')]"))
     assert list(hints(read, content).values()) == ["write true(), or 'true' for the text"]
+
+
+def test_one_mistake_hides_no_other_of_its_step(read):
+    own = {
+        "retry": 99,
+        "timeout": "soon",
+        "env": {"A B": "x", "C": []},
+        "secrets": {"both": {"env": "A", "file": "b"}, "none": 5},
+    }
+    step = {"type": "Shell", "inline": ["x"], "scriptUri": "x.sh", "x-goldsmith": own}
+    found = read.errors(with_properties(customize=[step]))
+    at = "/properties/customize/0"
+    assert {(code, pointer.removeprefix(at)) for code, pointer in found} == {
+        ("ExclusiveFields", "/scriptUri"),
+        ("BadValue", "/x-goldsmith/retry"),
+        ("BadDuration", "/x-goldsmith/timeout"),
+        ("BadEnvName", "/x-goldsmith/env/A B"),
+        ("WrongType", "/x-goldsmith/env/C"),
+        ("BadSecret", "/x-goldsmith/secrets/both"),
+        ("WrongType", "/x-goldsmith/secrets/none"),
+    }
