@@ -93,7 +93,7 @@ def show(run: Run = "latest", *, json: Json = False) -> None:
         print_table(("Output", "Type", "On disk", "Version", "Artifact"), rows)
     for warning in record.warnings:
         typer.echo(f"warning: {warning}")
-    _show_error(record)
+    _show_error(record, directory.path)
 
 
 @app.command()
@@ -208,13 +208,13 @@ def _show_steps(record: RunRecord) -> None:
         print_table(("Stage", "Step", "Result", "Time", "Detail"), rows)
 
 
-def _show_error(record: RunRecord) -> None:
+def _show_error(record: RunRecord, folder: Path) -> None:
     if record.error is None:
         return
-    from builder.ui.failure import error_lines
+    from builder.ui.report import error_of_run
 
     prefixes = {"error": "\nerror: ", "hint": "hint: ", "output": "    | "}
-    for kind, text in error_lines(record.error):
+    for kind, text in error_of_run(record, folder):
         typer.echo(prefixes.get(kind, "  ") + text)
 
 

@@ -83,8 +83,9 @@ def _print_steps(console: Console, tally: Tally) -> None:
     for row in tally.rows:
         look = LOOKS.get(row.outcome)
         result = Text(look.word if look else "not finished", style=look.style if look else "dim")
-        if row.detail:
-            result.append(f"  {row.detail}", style="dim")
+        detail = tally.detail_of(row)
+        if detail:
+            result.append(f"  {detail}", style="dim")
         label = Padding(Text(row.label), (0, 0, 0, 2)) if row.index else Text(row.label, style="bold")
         table.add_row(label, Text(row.time), result)
     console.print(table)

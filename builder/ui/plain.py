@@ -134,7 +134,8 @@ class PlainSink:
         width = min(60, max((len(row.label) + 2 * bool(row.index) for row in tally.rows), default=0))
         for row in tally.rows:
             label = f"  {row.label}" if row.index else row.label
-            detail = f"  {row.detail}" if row.detail else ""
+            detail = tally.detail_of(row)
+            detail = f"  {detail}" if detail else ""
             self._line(f"  {label:<{width}}  {row.time:>12}  {row.result}{detail}", at)
         for item in tally.artifacts:
             facts = [item.run_output, item.type, item.version, sizes(item), item.id, item.path]

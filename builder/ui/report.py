@@ -50,7 +50,7 @@ def render_report(run_dir: Path) -> str:
     return templates.get_template("report.html.j2").render(
         run=record,
         stages=list(_timeline(record)),
-        error=_error(record, run_dir),
+        error=error_of_run(record, run_dir),
         word=lambda outcome: OUTCOME_WORDS.get(outcome or "", outcome or "not finished"),
         logs=list(_logs(run_dir)),
         files=sorted(path.name for path in run_dir.iterdir() if path.is_file() and path.suffix != ".new"),
@@ -82,7 +82,8 @@ def _bar(begin: float, seconds: float, whole: float) -> dict[str, float]:
     return {"left": round(min(100 * begin / whole, 100 - width), 2), "width": round(width, 2)}
 
 
-def _error(record: RunRecord, run_dir: Path) -> list[tuple[str, str]]:
+def error_of_run(record: RunRecord, run_dir: Path) -> list[tuple[str, str]]:
+    """The lines of `error_lines` for a run on disk, with the step that failed and its last output."""
     if record.error is None:
         return []
     data: dict[str, Any] = dict(record.error)

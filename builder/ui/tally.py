@@ -115,6 +115,13 @@ class Tally:
                 data["tail"] = list(self.last_lines)
         return data
 
+    def detail_of(self, row: Row) -> str:
+        """What a table says of a row. The place or id of what a target made stands with the artifacts, on
+        a line of its own: folded in a cell nobody can copy it.
+        """
+        made = {text for item in self.artifacts for text in (clean(item.path), clean(item.id))}
+        return "" if row.detail in made else row.detail
+
     def _row(self, stage: str, index: int, name: str = "", kind: str = "", total: int = 0) -> Row:
         for row in reversed(self.rows):
             if (row.stage, row.index) == (stage, index) and row.seconds is None:

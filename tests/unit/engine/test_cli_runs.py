@@ -52,6 +52,7 @@ def test_show(home: Home) -> None:
         "exit 3",
         "error: step2 said ****",
         "failure bundle: /b",
+        "    | say ****",
     ):
         assert expected in text
     data = json.loads(invoke("show", "2026", "--json"))

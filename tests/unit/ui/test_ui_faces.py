@@ -10,9 +10,13 @@ from rich.console import Console
 from shown_runs import ARM_ID, SECRET, failed_run, good_run
 
 from builder.events import (
+    ArtifactProduced,
     Note,
     RunFinished,
     RunStarted,
+    StageFinished,
+    StageStarted,
+    StepFinished,
     StepOutput,
     StepStarted,
     WaitFinished,
@@ -218,6 +222,23 @@ def test_no_color(bus, monkeypatch):
 def test_colour_otherwise(bus, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert re.search(r"\x1b\[[0-9;]*31m", terminal(bus, failed_run(), colour="standard"))
+
+
+@pytest.mark.parametrize(("face", "summary"), [(terminal, "Result"), (plain, "== Summary")])
+def test_the_id_of_what_was_made_stands_once_at_the_end_and_whole(bus, face, summary):
+    one = {"stage": "Distribute", "index": 1, "name": "web-v"}
+    made = {"run_output": "web-v", "type": "SharedImage", "path": "/r/image.vhd", "id": ARM_ID}
+    events = [
+        StageStarted(stage="Distribute"),
+        StepStarted(**one, total=1, type="SharedImage"),
+        StepFinished(**one, outcome="succeeded", seconds=1, detail=ARM_ID),
+        ArtifactProduced(**made),
+        StageFinished(stage="Distribute", outcome="succeeded", seconds=1),
+        RunFinished(run_id="r", state="Succeeded", seconds=1, exit_code=0),
+    ]
+    closing = face(bus, events).partition(summary)[2]
+    assert closing.count(ARM_ID) == 1
+    assert closing.count("/subscriptions/") == 1
 
 
 def test_quiet_says_only_artifacts_and_errors(bus):
