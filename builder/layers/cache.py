@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,12 @@ class Cache:
     def trim(self, room: int | None = None) -> list[Victim]:
         """Take away what has to go. What is in use keeps working: it has links of its own."""
         gone = self.over(room)
-        for victim in gone:
+        self.remove(gone)
+        return gone
+
+    def remove(self, chosen: Iterable[Victim]) -> None:
+        """Take these away, in that order. Raises OSError when the store stays locked."""
+        for victim in chosen:
             layer = self.layers.find(victim.name)
             if victim.what == "image":
                 self.finished.drop(victim.name)
@@ -63,18 +69,20 @@ class Cache:
                 self.layers.drop_memory(layer)
             elif layer is not None:
                 self.layers.drop(layer)
-        return gone
 
 
 def _of_layer(layer: Layer) -> Entry:
     meta = layer.meta
-    memory = _allocated(layer.memory) if meta.memory is not None else 0
+    try:
+        files = sorted(layer.folder.iterdir())
+    except OSError:  # it went meanwhile
+        files = []
     return Entry(
         name=meta.id,
         what="layer",
         used=_mtime(layer.folder / "meta.json", meta.created),
-        disk=sum(_allocated(file) for file in layer.folder.iterdir() if file != layer.memory),
-        memory=memory,
+        disk=sum(_allocated(file) for file in files if file != layer.memory),
+        memory=_allocated(layer.memory),
         instance=meta.instance,
         parent=meta.parent,
         warm_base=meta.kind == BOOT,

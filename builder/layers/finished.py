@@ -7,6 +7,7 @@ The same rules as for layers: appears by a rename, damaged or foreign is a miss.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,10 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from builder.disk.extents import link_or_copy, sync_directory, sync_file
 from builder.sources.base import Generation, OsType
@@ -70,12 +74,9 @@ class FinishedStore:
         """The image of that id, None when it is not there or not as it was stored."""
         folder = self.root / image_id
         try:
-            data = json.loads((folder / META).read_bytes())
-            for name in ("frozen", "validated"):
-                data[name] = tuple(data[name])
-            meta = FinishedMeta(**data)
+            meta = _adapter().validate_json((folder / META).read_bytes(), strict=True)
             status = (folder / IMAGE).stat()
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError):
             return None
         same = (status.st_size, status.st_mtime_ns) == (meta.file_size, meta.modified)
         return (
@@ -102,13 +103,19 @@ class FinishedStore:
             **facts,  # type: ignore[arg-type]
         )
         _save(draft, meta)
+        sync_directory(draft)
+        return self.adopt(draft, image_id)
+
+    def adopt(self, draft: Path, image_id: str) -> FinishedLayer | None:
+        """Store the folder `draft`, whole and on the disk, as that image; it moves here. Raises OSError."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target = self.root / image_id
         self.drop(image_id)
         try:
-            draft.rename(target)
-        except OSError:  # another build stored the same one just now
-            return self.find(image_id)
+            draft.rename(self.root / image_id)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            return self.find(image_id)  # another build stored the same one just now
         sync_directory(self.root)
         return self.find(image_id)
 
@@ -131,12 +138,25 @@ class FinishedStore:
             (self.root / image_id).rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
 
+    def sweep(self) -> list[Path]:
+        """Folders here that are no image, or no longer as they were stored. Only looks."""
+        if not self.root.is_dir():
+            return []
+        return [
+            folder for folder in sorted(self.root.iterdir()) if folder.is_dir() and not self.find(folder.name)
+        ]
+
     def all(self) -> list[FinishedLayer]:
         """Every whole image, the oldest first."""
         if not self.root.is_dir():
             return []
         found = [self.find(folder.name) for folder in self.root.iterdir() if not folder.name.startswith(".")]
         return sorted((item for item in found if item), key=lambda item: item.meta.created)
+
+
+@cache
+def _adapter() -> TypeAdapter[FinishedMeta]:
+    return TypeAdapter(FinishedMeta)
 
 
 def _save(folder: Path, meta: FinishedMeta) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from builder.disk.graph import DiskLayer
 
@@ -68,16 +71,15 @@ class LayerMeta:
     def load(cls, folder: Path) -> LayerMeta | None:
         """What `save` wrote; None for anything else, and for another format."""
         try:
-            data = json.loads((folder / META).read_bytes())
-            if data["format"] != FORMAT:
-                return None
-            memory = data.pop("memory")
-            for name in ("frozen", "volatile", "sessions"):
-                data[name] = tuple(data[name])
-            meta = cls(**data, memory=None if memory is None else Memory(**memory))
-            return meta if meta.frozen else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            meta = _adapter().validate_json((folder / META).read_bytes(), strict=True)
+        except (OSError, ValueError):
             return None
+        return meta if meta.format == FORMAT and meta.frozen else None
+
+
+@cache
+def _adapter() -> TypeAdapter[LayerMeta]:
+    return TypeAdapter(LayerMeta)  # types too: whoever reads the store must not stumble over one foreign file
 
 
 @dataclass(frozen=True, slots=True)

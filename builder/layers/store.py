@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from builder.disk.extents import link_or_copy, sync_directory, sync_file
-from builder.layers.layer import Layer
+from builder.layers.layer import META, Layer
 
 LOCK_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -54,8 +54,13 @@ class LayerStore:
         """The same layer in `folder` (which must not exist), as links; None when it went meanwhile."""
         try:
             folder.mkdir(mode=0o700)
-            for file in sorted(layer.folder.iterdir()):
-                link_or_copy(file, folder / file.name)
+            # meta.json last: if another making took this one's place meanwhile, it names that one.
+            for file in sorted(layer.folder.iterdir(), key=lambda item: item.name == META):
+                try:
+                    link_or_copy(file, folder / file.name)
+                except FileNotFoundError:
+                    if file != layer.memory:  # which alone goes first when the cache is full
+                        raise
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             return None
@@ -69,7 +74,7 @@ class LayerStore:
         """Note that they were of use just now: the least used go first."""
         for layer in layers:
             with contextlib.suppress(OSError):
-                os.utime(self.root / layer.meta.id / "meta.json")
+                os.utime(self.root / layer.meta.id / META)
 
     def add(self, draft: Layer, *, replace: bool = False) -> bool:
         """Store a layer that was made in a workspace on this file system; its folder moves here.
@@ -116,14 +121,15 @@ class LayerStore:
         done: dict[str, Layer] = {}
 
         def take(layer: Layer) -> None:
-            above = layers.get(layer.meta.parent)
-            if above is not None and above.meta.instance not in done:
+            if layer.meta.instance in done:
+                return
+            above = layers.pop(layer.meta.parent, None)
+            if above is not None:
                 take(above)
             done[layer.meta.instance] = layer
 
         for layer in sorted(layers.values(), key=lambda item: item.meta.frozen):
-            if layer.meta.instance not in done:
-                take(layer)
+            take(layer)
         return list(done.values())
 
     def sweep(self) -> list[Path]:
@@ -134,8 +140,10 @@ class LayerStore:
         useless = []
         for folder in sorted(self.root.iterdir()):
             layer = Layer.load(folder)
+            # A layer on its way out is whole, too, until its files are gone; only its name is not.
+            named = layer is not None and layer.meta.id == folder.name
             orphan = layer is not None and layer.meta.parent and layer.meta.parent not in instances
-            if folder.is_dir() and (layer is None or orphan):
+            if folder.is_dir() and (not named or orphan):
                 useless.append(folder)
         return useless
 
@@ -163,11 +171,12 @@ class LayerStore:
     def _take_away(self, layer: Layer) -> list[Path]:
         """Rename a layer and what lies on it out of the way; the highest first, so that a crash in
         between leaves no layer without its parent."""
-        trash: list[Path] = []
-        for child in self._each():
-            if child.meta.parent == layer.meta.instance:
-                trash += self._take_away(child)
-        return trash + self._take_away_folder(layer.folder)
+        going = [layer]
+        others = [other for other in self._each() if other.folder != layer.folder]
+        for one in going:  # grows while it is walked through: children after their parents
+            going += [other for other in others if other.meta.parent == one.meta.instance]
+            others = [other for other in others if other not in going]
+        return [trash for one in reversed(going) for trash in self._take_away_folder(one.folder)]
 
     def _take_away_folder(self, folder: Path) -> list[Path]:
         if not os.path.lexists(folder):

@@ -53,6 +53,7 @@ class SshGuest:
         self._sftp: paramiko.SFTPClient | None = None
         self._has_sftp = True
         self._restarts = 0
+        self._boot_id = ""
 
     @property
     def os_type(self) -> OsType:
@@ -86,6 +87,7 @@ class SshGuest:
         endpoint's check raises (MachineError).
         """
         self.disconnect()
+        self._boot_id = ""
         self._restarts = self.endpoint.restarts()
         self._transport = self._connector.connect(timeout)
         self._restarts = self.endpoint.restarts()
@@ -155,7 +157,11 @@ class SshGuest:
         return self._get_by_cat(path, timeout)
 
     def boot_id(self, *, timeout: float) -> str:
-        """The kernel's boot id; on Windows the time of the last boot."""
+        """The kernel's boot id; on Windows the time of the last boot. Asked for once per connection: none
+        outlives its boot.
+        """
+        if self._boot_id and self.connected and self.endpoint.restarts() == self._restarts:
+            return self._boot_id
         if self._os_type == "Windows":
             encoded = base64.b64encode(_WINDOWS_BOOT_TIME.encode("utf-16-le")).decode()
             argv = ["powershell", "-NoProfile", "-NonInteractive", "-EncodedCommand", encoded]
@@ -165,6 +171,7 @@ class SshGuest:
         value = result.stdout.strip()
         if result.exit_code != 0 or not value:
             raise GuestError("The guest's boot id could not be read.", details=result.tail)
+        self._boot_id = value
         return value
 
     def _exec(

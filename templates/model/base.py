@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -29,8 +29,11 @@ class SecretRef(Model):
 class StepExtensions(Model):
     """`x-goldsmith` of one customizer or validator: what AIB has no word for."""
 
-    cache: Literal["auto", "never"] = Field(
-        default="auto", description="'never' runs the step in every build"
+    cache: str = Field(
+        default="auto",
+        pattern=r"^(auto|never|([0-9.]+(ns|us|µs|ms|s|m|h))+)$",
+        description="'never' runs the step in every build; a Go-style duration such as 24h: its layer is "
+        "used that long",
     )
     retry: int = Field(default=0, ge=0, le=10, description="How often a failed step is tried again")
     timeout: str | None = Field(default=None, description="Go-style duration, e.g. 90s, 10m, 1h30m")

@@ -175,21 +175,22 @@ def test_steps_and_reasons(services: Services) -> None:
     found = look(services, customize=[step])
     assert [(one.stage, one.action) for one in found.steps] == [
         ("Source", "CACHED"),
+        ("Boot", "RUN"),
         ("Customize", "RUN"),
         ("Generalize", "RUN"),
         ("Validate", "SKIP"),
         ("Distribute", "RUN"),
     ]
     assert all(one.reason for one in found.steps)
-    assert found.steps[1].timeout == 90
-    assert found.steps[3].reason == "the template has no validations"
+    assert found.steps[2].timeout == 90
+    assert found.steps[4].reason == "the template has no validations"
 
 
 def test_source_validation_only_distributes_nothing(services: Services) -> None:
     checks = {"sourceValidationOnly": True, "inVMValidations": [{"type": "Shell", "inline": ["true"]}]}
     found = look(services, vhd(), validate=checks)
     skipped = [one.stage for one in found.steps if one.action == "SKIP"]
-    assert skipped == ["Generalize", "Distribute"]
+    assert skipped == ["Boot", "Generalize", "Distribute"]
     assert found.changes == ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,10 +22,15 @@ from builder.errors import (
     PartialDistributionError,
 )
 from builder.events import Event, EventBus
+from builder.layers.cache import Cache
+from builder.layers.route import LinkSpec, Route, make_links
 from builder.redact import Redactor
+from builder.settings import Home, Settings
 from builder.sources.base import ResolvedSource
 from builder.stages import customize, distribute, failure, generalize, validate
 from builder.stages.context import BuildContext, PreparedStep
+from builder.stages.customize import Work
+from builder.stages.workpiece import Fixed
 from builder.vm.errors import MachineError
 from provisioners.base import StepContext, StepError
 from provisioners.deprovision import DeprovisionReport
@@ -92,10 +97,10 @@ class Stage:
     events: list[Event]
     bundles: list[str]
 
-    def run(self, *deeds: Callable[[StepContext], None]) -> None:
-        step = ShellStep.model_validate({"type": "Shell", "name": "one", "inline": ["x"]})
-        prepared = PreparedStep(step, Scripted(list(deeds)))
-        customize.run_steps(self.context, self.session, "Customize", (prepared,))
+    def run(self, *deeds: Callable[[StepContext], None], retry: int = 0, work: Work | None = None) -> None:
+        model = {"type": "Shell", "name": "one", "inline": ["x"], "x-goldsmith": {"retry": retry}}
+        prepared = PreparedStep(ShellStep.model_validate(model), Scripted(list(deeds)))
+        customize.run_steps(self.context, work or Fixed(self.session), "Customize", (prepared,))
 
 
 @pytest.fixture
@@ -120,6 +125,8 @@ def make_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, minutes: floa
         validators=more.pop("validators", ()),
         distributors=more.pop("distributors", ()),
         on_error=more.pop("on_error", None),
+        route=Route(),
+        cache=Cache.of(Home(tmp_path / "home"), Settings()),
     )
     bundles: list[str] = []
 
@@ -139,7 +146,7 @@ def test_a_failed_step_says_which_with_its_last_lines_and_bundle(stage: Stage, t
     assert (error.exit_code_of_step, error.tail, error.hint) == (3, ("a", "b"), "look")
     assert error.bundle == str(tmp_path / "failure")
     assert error.exit_code == ExitCode.BUILD_FAILED
-    assert [e.kind for e in stage.events] == ["step.started", "step.finished"]
+    assert [e.kind for e in stage.events] == ["step.started", "phase.finished", "step.finished"]
 
 
 def test_a_machine_that_died_explains_the_lost_link(stage: Stage) -> None:
@@ -182,11 +189,62 @@ def test_cancelling_writes_no_bundle(stage: Stage) -> None:
     assert stage.events[-1].outcome == "cancelled"  # type: ignore[attr-defined]
 
 
+def outcomes(stage: Stage) -> list[str]:
+    return [e.outcome for e in stage.events if e.kind == "step.finished"]  # type: ignore[attr-defined]
+
+
+@dataclass
+class Rewinding(Fixed):
+    """Counts how often it went back."""
+
+    went_back: int = 0
+    done: list[int] = field(default_factory=list)
+
+    def step_done(self, step: int, prepared: PreparedStep) -> None:
+        self.done.append(step)
+
+    def go_back(self) -> bool:
+        self.went_back += 1
+        return True
+
+
+def test_a_step_is_retried_as_often_as_it_says_each_time_from_the_layer_before(stage: Stage) -> None:
+    work = Rewinding(stage.session)
+    stage.run(fails(StepError("one")), fails(StepError("two")), works, retry=2, work=work)
+    assert outcomes(stage) == ["failed", "failed", "succeeded"]
+    assert (work.went_back, work.done) == (2, [1])
+
+
+def test_after_the_last_retry_the_step_has_failed(stage: Stage) -> None:
+    work = Rewinding(stage.session)
+    with pytest.raises(failure.StepFailedError, match="'one' failed: two"):
+        stage.run(fails(StepError("one")), fails(StepError("two")), retry=1, work=work)
+    assert (work.went_back, work.done) == (1, [])
+
+
+def test_without_a_layer_a_retry_says_that_the_guest_is_as_it_is(stage: Stage) -> None:
+    stage.run(fails(StepError("one")), works, retry=1)
+    assert outcomes(stage) == ["failed", "succeeded"]
+    assert "NoLayer" in [getattr(event, "code", "") for event in stage.events]
+
+
+def test_a_step_that_is_in_the_layers_already_is_told_and_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make_stage(tmp_path, monkeypatch)
+    links = make_links("source", {}, 0, [LinkSpec("Shell", "one", 1, {})])
+    route = Route(links, used=2, reasons=("layer of yesterday", "memory snapshot of yesterday"))
+    stage = replace(stage, context=replace(stage.context, route=route))
+    stage.run(work=Fixed(stage.session, steps_done=1))
+    assert outcomes(stage) == ["cached"]
+    assert stage.events[-1].detail == "memory snapshot of yesterday"  # type: ignore[attr-defined]
+
+
 def test_retry_runs_the_step_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["retry"])
     monkeypatch.setattr(customize, "handle_failure", lambda *_: next(answers))
     stage.run(fails(StepError("first time")), works)
-    assert [e.outcome for e in stage.events if e.kind == "step.finished"] == ["failed", "succeeded"]  # type: ignore[attr-defined]
+    assert outcomes(stage) == ["failed", "succeeded"]
 
 
 @pytest.mark.parametrize("choice", ["keep", "cleanup"])

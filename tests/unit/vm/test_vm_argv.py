@@ -60,7 +60,8 @@ def test_whole_command_line_of_a_small_machine():
         *("-device", "virtio-net-pci,netdev=net0,id=nic0,mac=52:54:00:67:6f:6c,romfile="),
         *("-chardev", "file,id=serial0,path=/runs/1,,2/serial.log,append=on", "-serial", "chardev:serial0"),
         *("-object", "rng-random,id=rng,filename=/dev/urandom"),
-        *("-device", "virtio-rng-pci,rng=rng,id=rng0", "-device", "pvpanic", "-action", "panic=pause"),
+        *("-device", "virtio-rng-pci,rng=rng,id=rng0", "-device", "vmgenid,guid=auto,id=generation0"),
+        *("-device", "pvpanic", "-action", "panic=pause"),
     ]
 
 
