@@ -32,6 +32,12 @@ def reduce_to(home: Path, known: Known) -> Counter[str]:
     return kinds(home)
 
 
+def bases(home: Path) -> frozenset[str]:
+    """The warm bases; one that is made anew counts as another."""
+    layers = _directories(home / "cache" / "layers")
+    return frozenset(_meta(layer, "instance") or layer.name for layer in layers if _kind(layer) == BOOT)
+
+
 def missing(known: Known, there: Counter[str]) -> str:
     """What the case says is known and is not, in words; empty when all is as claimed."""
     if known != "nothing" and not there[BOOT]:
@@ -44,10 +50,14 @@ def missing(known: Known, there: Counter[str]) -> str:
 
 def _kind(layer: Path) -> str:
     """Of a layer that cannot be read it is only known that it is no warm base."""
+    return _meta(layer, "kind") or "unreadable"
+
+
+def _meta(layer: Path, name: str) -> str:
     try:
-        return str(json.loads((layer / "meta.json").read_text())["kind"])
+        return str(json.loads((layer / "meta.json").read_text())[name])
     except (OSError, ValueError, KeyError, TypeError):
-        return "unreadable"
+        return ""
 
 
 def _directories(folder: Path) -> list[Path]:

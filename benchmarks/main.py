@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -37,6 +38,7 @@ def main() -> int:
         results.load(options.resume)
     for folder in filter(None, (options.room, results.file and results.file.parent)):
         folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is stopped reports, too
     room = Path(tempfile.mkdtemp(prefix="versus-packer-", dir=options.room))
     try:
         Runner(options, vm, room, results).run()
@@ -51,6 +53,8 @@ def main() -> int:
     results.save()
     render = tables.markdown if options.markdown else tables.text
     print(render(report.blocks(results, options.steps)))
+    if not results.good():
+        print("error: nothing was measured.", file=sys.stderr)
     failed = any(result.error for result in results.items)
     return 1 if failed or not results.good() else 0
 

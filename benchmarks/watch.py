@@ -51,9 +51,8 @@ def run(
         try:
             seen.code = child.wait()
             seen.seconds = time.monotonic() - start
-        except KeyboardInterrupt:  # the terminal told the child, too; it clears up after itself
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE_SECONDS)
+        except KeyboardInterrupt:
+            _end(child)
             raise
         finally:
             done.set()
@@ -62,6 +61,15 @@ def run(
                 child.kill()
                 child.wait()
     return seen
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Let it clear up after itself: a terminal told it to end, too; anybody else told only us."""
+    for seconds in (GRACE_SECONDS / 10, GRACE_SECONDS):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(seconds)
+            return
+        child.terminate()
 
 
 def tail(log: Path, lines: int = 25) -> str:
