@@ -324,6 +324,8 @@ def _readable(data: Any) -> StepExtensions:  # noqa: ANN401 - any JSON value
 
 def _check_extensions(extensions: StepExtensions, pointer: str, report: Report) -> None:
     _check_duration(extensions.timeout or "", join(pointer, "timeout"), report)
+    if extensions.cache not in ("auto", "never"):
+        _check_duration(extensions.cache, join(pointer, "cache"), report)
     for section, names in (("env", extensions.env), ("secrets", extensions.secrets)):
         for name in names:
             if not _ENV_NAME.fullmatch(name):

@@ -31,7 +31,8 @@ class StepExtensions(Model):
 
     cache: str = Field(
         default="auto",
-        pattern=r"^(auto|never|([0-9.]+(ns|us|µs|ms|s|m|h))+)$",
+        # Only for editors: templates/rules.py says what is wrong with a duration.
+        json_schema_extra={"pattern": r"^(auto|never|([0-9.]+(ns|us|µs|ms|s|m|h))+)$"},
         description="'never' runs the step in every build; a Go-style duration such as 24h: its layer is "
         "used that long",
     )
