@@ -23,9 +23,12 @@ def ask_on_error(error: GoldsmithError, redactor: Redactor) -> Reply:
     the terminal then.
     """
     pause()
-    reply = _answer(error, redactor)
-    if reply != "shell":
-        resume()
+    reply: Reply = "cleanup"
+    try:
+        reply = _answer(error, redactor)
+    finally:  # a cancelled build goes on being shown, too
+        if reply != "shell":
+            resume()
     return reply
 
 
@@ -35,7 +38,12 @@ def _answer(error: GoldsmithError, redactor: Redactor) -> Reply:
         print(redactor.scrub(f"  {line}"), file=sys.stderr)  # noqa: T201
     while True:
         print(QUESTION, end="", file=sys.stderr, flush=True)  # noqa: T201
-        line = sys.stdin.readline()
+        line = ""
+        try:
+            line = sys.stdin.readline()
+        finally:
+            if not line:  # nobody pressed Enter: what follows begins on a line of its own
+                print(file=sys.stderr)  # noqa: T201
         if not line:
             return "cleanup"
         reply = CHOICES.get(line.strip().lower()[:1])

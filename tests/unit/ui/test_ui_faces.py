@@ -353,6 +353,33 @@ def test_a_run_without_steps_or_error_closes(bus):
     assert "Canceled in 1.0 s" in terminal(bus, events)
 
 
+@pytest.mark.parametrize("ended_by", ["Ctrl-D", "Ctrl-C"])
+def test_a_question_without_an_answer_ends_its_line_and_the_display_goes_on(
+    bus, monkeypatch, capsys, ended_by
+):
+    from builder.errors import GoldsmithError
+    from builder.redact import Redactor
+    from builder.ui.ask import QUESTION, ask_on_error
+
+    class Interrupted(io.StringIO):
+        def readline(self, *_):
+            raise KeyboardInterrupt
+
+    out = io.StringIO()
+    console = Console(file=out, width=100, height=24, force_terminal=True, color_system=None)
+    with TerminalSink(out, console) as sink:
+        bus.add_sink(sink)
+        if ended_by == "Ctrl-D":
+            monkeypatch.setattr("sys.stdin", io.StringIO())
+            assert ask_on_error(GoldsmithError("It failed."), Redactor()) == "cleanup"
+        else:
+            monkeypatch.setattr("sys.stdin", Interrupted())
+            with pytest.raises(KeyboardInterrupt):
+                ask_on_error(GoldsmithError("It failed."), Redactor())
+        assert capsys.readouterr().err.endswith(f"{QUESTION}\n")
+        assert out.getvalue().rindex(CURSOR_HIDDEN) > out.getvalue().rindex(CURSOR_SHOWN)
+
+
 def test_a_question_gets_a_still_screen(bus, monkeypatch, capsys):
     from builder.errors import GoldsmithError
     from builder.redact import Redactor
