@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from builder.layers.cache import Cache
+from builder.layers.finished import FinishedStore
+from builder.layers.store import LayerStore
+from builder.settings import Home
+
+GIB = 1024**3
+
+
+@pytest.fixture(autouse=True)
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for the disk would be most of the time; that it is asked for, one test looks at."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.ensure()
+    return home
+
+
+@pytest.fixture
+def store(home: Home) -> LayerStore:
+    return LayerStore(home.layers)
+
+
+@pytest.fixture
+def finished(home: Home) -> FinishedStore:
+    home.finished.parent.mkdir(parents=True, exist_ok=True)
+    return FinishedStore(home.finished)
+
+
+@pytest.fixture
+def cache(store: LayerStore, finished: FinishedStore) -> Cache:
+    return Cache(store, finished, 20 * GIB)
