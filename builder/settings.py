@@ -62,6 +62,7 @@ class Home:
         self.bases = self.root / "cache" / "bases"
         self.layers = self.root / "cache" / "layers"
         self.finished = self.root / "cache" / "finished"
+        self.known_files = self.root / "cache" / "known-files.json"
         self.staging = self.root / "staging"
         self.runs = self.root / "runs"
 

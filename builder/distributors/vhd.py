@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from builder.changes import Change
 from builder.disk.extents import allocated_size, clone
+from builder.disk.known_files import KnownFiles
 from builder.disk.vhd import VhdError, check_fixed_vhd, read_footer
 from builder.distributors.base import Artifact
 from builder.distributors.files import GIB, existing_parent, explained, require_space, space_for
@@ -79,15 +80,21 @@ class VhdDistributor:
         return (Change("replace" if self.place.exists() else "create", "vhd", str(self.place)),)
 
     def distribute(self, image: FinishedImage) -> Artifact:
-        """Copy, check the copy, and only then put it in place of what was there."""
+        """Copy, check the copy, and only then put it in place of what was there.
+
+        What an earlier build put there and nobody touched since is left as it is, when it is the same.
+        """
         place = self.place
         _check_replaceable(place)  # once more: a build takes its time
         check_fixed_vhd(image.vhd)
-        space_for(image.vhd, place.parent)
-        with explained(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with self._journaled(image) as announce:
-                clone(image.vhd, place, verify=check_fixed_vhd, announce=announce)
+        known = KnownFiles(self._services.home.known_files)
+        if known.digest(place) != image.digest:
+            space_for(image.vhd, place.parent)
+            with explained(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with self._journaled(image) as announce:
+                    clone(image.vhd, place, verify=check_fixed_vhd, announce=announce)
+            known.note(place, image.digest)
         return Artifact(
             run_output=self._model.run_output_name,
             type="VHD",

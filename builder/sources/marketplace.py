@@ -90,6 +90,7 @@ class MarketplaceSource:
     @cached_property
     def _file_digest(self) -> str:
         from builder.disk.extents import content_digest
+        from builder.disk.known_files import KnownFiles, settled
 
         recipe = self._entry.recipe
         assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
@@ -106,7 +107,13 @@ class MarketplaceSource:
                     f"{recipe.path} is not the file that {self._entry.urn} promises.",
                     details=(f"expected sha256 {recipe.sha256.lower()}", f"found    sha256 {found}"),
                 )
-        return content_digest(recipe.path)
+        known = KnownFiles(self._services.home.known_files)
+        digest = known.digest(recipe.path)
+        if not digest:
+            digest = content_digest(recipe.path)
+            if settled(recipe.path) and not self._services.read_only:
+                known.note(recipe.path, digest)
+        return digest
 
     def _resolve(self) -> ResolvedSource:
         entry = self._entry
