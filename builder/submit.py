@@ -128,8 +128,10 @@ def _submit(
     if source is not None:
         disk_size = _check_source(problems, source, profile.os_disk_size_gb, services)
     frozen = problems.catch("", partial(resolve.freeze, document, template, services))
+    _check_guests(problems, "/properties/customize", properties.customize, source)
     customizers = _steps(problems, "/properties/customize", properties.customize, frozen, services)
     checks = properties.validation.in_vm_validations if properties.validation else []
+    _check_guests(problems, "/properties/validate/inVMValidations", checks, source)
     validators = _steps(problems, "/properties/validate/inVMValidations", checks, frozen, services)
     # Targets ask for the definitions declared beside them, so these come first, and may go again.
     declared = declare(document, services, undo, problems.catch_at)
@@ -165,6 +167,18 @@ def _check_source(
     problems.check("/properties/source", partial(check_firmware, source.generation))
     size = partial(check_disk_size, os_disk_size_gb, source.size)
     return problems.catch("/properties/vmProfile/osDiskSizeGB", size)
+
+
+def _check_guests(
+    problems: Problems, pointer: str, steps: Sequence[Step], source: ResolvedSource | None
+) -> None:
+    """Note every step that the source's system cannot run: the guest would say so after a boot."""
+    if source is None:
+        return
+    for number, step in enumerate(steps):
+        kind = str(getattr(step, "type", ""))
+        check = partial(provisioner_registry.require_guest, kind, source.os_type)
+        problems.catch(f"{pointer}/{number}/type", check)
 
 
 def _steps(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from provisioners.base import FrozenContent, Provisioner
+from provisioners.base import BadStepError, FrozenContent, Provisioner
 from templates.errors import ExitCode, GoldsmithError
 
 GROUP = "goldsmith.provisioners"
@@ -17,6 +17,14 @@ UNSUPPORTED = {
     )
 }
 """AIB's types that nobody implements yet: what to say, and what to do instead."""
+
+
+_GUESTS = {
+    "Shell": ("Linux", "Use a PowerShell step on a Windows image."),
+    "x-LinuxRestart": ("Linux", "Use WindowsRestart on a Windows image."),
+    "WindowsRestart": ("Windows", "Use x-LinuxRestart on a Linux image."),
+}
+"""The types that only one system can run, and what does the same on the other."""
 
 
 class UnknownStepTypeError(GoldsmithError):
@@ -47,3 +55,12 @@ def create(step: Any, content: FrozenContent | None = None) -> Provisioner:  # n
         details=(f"known types: {', '.join(known_types())}",),
         hint=f"A package adds one through the entry point group {GROUP}.",
     )
+
+
+def require_guest(step_type: str, os_type: str) -> None:
+    """Raises BadStepError when a step of that type cannot run in a guest of that system."""
+    needed, instead = _GUESTS.get(step_type, (os_type, ""))
+    if needed != os_type:
+        raise BadStepError(
+            f"A {step_type} step needs a {needed} guest; the source is {os_type}.", hint=instead
+        )

@@ -22,6 +22,10 @@ LEAST_MEMORY_MIB = 512
 _ARM = re.compile(r"standard_[a-z]+\d+(-\d+)?[a-z]*p[a-z]*_v\d+", re.IGNORECASE)
 
 
+# Constrained sizes (Standard_E4-2s_v5): the memory of the size without the part, fewer vCPUs.
+_CONSTRAINED = re.compile(r"(standard_[a-z]+\d+)-(\d+)([a-z]*_v\d+)", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class MachineSize:
     """What the build VM gets. `notes` say what was cut and why."""
@@ -81,6 +85,10 @@ def _look_up(vm_size: str, settings: Settings) -> tuple[str, int, int]:
     found = _table().get(vm_size.casefold())
     if found is not None:
         return found
+    parts = _CONSTRAINED.fullmatch(vm_size)
+    whole = _table().get(f"{parts[1]}{parts[3]}".casefold()) if parts else None
+    if parts and whole:
+        return vm_size, min(int(parts[2]), whole[1]), whole[2]
     if _ARM.fullmatch(vm_size):
         raise PreflightError(
             f"vmSize {vm_size!r} is an Arm64 size; only x86-64 guests can be built.",

@@ -244,6 +244,14 @@ def test_targets_are_looked_at_without_a_source(services: Services) -> None:
     assert Target.held == []
 
 
+def test_a_step_for_the_other_system_is_refused_before_a_boot(services: Services) -> None:
+    steps = [{"type": "WindowsRestart"}, {"type": "Shell", "inline": ["true"]}, {"type": "x-LinuxRestart"}]
+    with pytest.raises(TemplateError) as caught:
+        run(services, customize=steps)
+    assert problems(caught) == [("/resources/0/properties/customize/0/type", "BadStep")]
+    assert caught.value.diagnostics[0].hint == "Use x-LinuxRestart on a Linux image."
+
+
 def test_two_targets_need_two_places(services: Services) -> None:
     with pytest.raises(TemplateError) as caught:
         run(services, distribute=[vhd("a", "x.vhd"), vhd("b", "y.vhd"), vhd("c", "x.vhd")])

@@ -67,3 +67,8 @@ def test_bounded_by_the_host_and_said():
 
 def test_a_tiny_host_still_gives_the_least():
     assert resolve_size("", Settings(), host_cpus=1, host_memory_mib=300).memory_mib == 512
+
+
+def test_a_constrained_size_has_the_memory_of_the_whole_one_and_fewer_cpus():
+    size = resolve_size("Standard_E4-2s_v5", Settings(), host_cpus=64, host_memory_mib=1 << 20)
+    assert (size.cpus, size.memory_mib, size.notes) == (2, 32768, ())
