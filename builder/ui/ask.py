@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Reply = Literal["cleanup", "keep", "retry", "shell"]
 CHOICES: dict[str, Reply] = {"c": "cleanup", "k": "keep", "r": "retry", "s": "shell"}
-QUESTION = "[c]lean up, [k]eep the disk, [r]etry the step as the guest is now, [s]hell into the guest? "
+QUESTION = "[c]lean up, [k]eep the disk, [r]etry the step from before it began, [s]hell into the guest? "
 
 
 def ask_on_error(error: GoldsmithError, redactor: Redactor) -> Reply:
