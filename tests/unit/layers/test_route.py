@@ -109,7 +109,7 @@ def test_a_memory_of_another_machine_is_booted_from_its_disk() -> None:
 def test_what_only_the_memory_holds_sends_one_back_to_the_layer_before() -> None:
     links = links_of(shell("one", "a"), shell("two", "b"))
     chain = list(chain_of(links))
-    chain[2] = with_memory(chain[2], None, ("/tmp/x",))  # noqa: S108 - a name in the guest
+    chain[2] = with_memory(chain[2], None, ("/tmp/x",))
     route = route_of(links, chain)
     assert (route.used, route.from_memory) == (2, True)
     assert "only the memory holds /tmp/x" in route.reasons[2]
