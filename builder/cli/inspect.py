@@ -10,7 +10,7 @@ import typer
 from builder.settings import Home
 
 if TYPE_CHECKING:
-    from builder.cli.run import Job
+    from builder.jobs import Job
 
 EPILOG = """
 Examples:
@@ -41,7 +41,7 @@ def inspect(
     """Show the effective template: what a build would go by. Values of secure parameters are ****."""
     from builder.cli.output import print_json
     from builder.cli.reading import read_documents
-    from builder.cli.run import jobs_of
+    from builder.jobs import jobs_of
     from templates.effective import effective
 
     home = Home()

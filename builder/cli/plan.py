@@ -11,7 +11,7 @@ import typer
 from builder.settings import Home, Settings, load_settings
 
 if TYPE_CHECKING:
-    from builder.cli.run import Job
+    from builder.jobs import Job
     from builder.survey import Survey
 
 EPILOG = """
@@ -43,7 +43,7 @@ def plan(
     Scripts are fetched and targets checked as for a build, but nothing is made, reserved or booted.
     """
     from builder.cli.reading import read_documents
-    from builder.cli.run import jobs_of
+    from builder.jobs import jobs_of
     from templates.diagnostics import Diagnostic, TemplateError
 
     home = Home()

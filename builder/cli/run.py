@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +12,8 @@ from builder.errors import ExitCode, UsageError
 from builder.settings import Home, Settings, load_settings
 
 if TYPE_CHECKING:
-    from builder.engine import BuildOptions, BuildResult
-    from builder.redact import Redactor
-    from templates import Document
-    from templates.model import ImageTemplate
+    from builder.engine import BuildOptions
+    from builder.jobs import Job
 
 EPILOG = """
 Examples:
@@ -25,6 +21,8 @@ Examples:
   build template.json --output-dir out
 
   build template.json --var region=westeurope --var-file prod.json
+
+  build template.json --from "install nginx"
 
   build template.json --on-error ask
 
@@ -47,6 +45,13 @@ def run(
     on_error: Annotated[
         str | None, typer.Option(help="cleanup, keep or ask; default: the template's errorHandling")
     ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="ignore what is cached; what is made is stored")
+    ] = False,
+    from_step: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="run again from this customizer on, a number or a name"),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="wait while the same template is being built")] = False,
     output_dir: Annotated[Path, typer.Option(help="where a VHD without uri goes")] = Path(),
     events: Annotated[str | None, typer.Option(help="JSON lines to a file, or - for stdout")] = None,
@@ -55,52 +60,40 @@ def run(
 ) -> None:
     """Build golden images: source, customize, generalize, validate, distribute."""
     from builder.cli.reading import read_documents
+    from builder.jobs import jobs_of
 
     if on_error not in (None, "cleanup", "keep", "ask"):
         raise UsageError(f"--on-error {on_error}: choose cleanup, keep or ask.")
+    if no_cache and from_step is not None:
+        raise UsageError(
+            "--no-cache and --from exclude each other.",
+            hint="--from takes what is before the step from the cache; --no-cache takes nothing from it.",
+        )
     home = Home()
     home.ensure()
     documents = read_documents(
         templates, home=home, var=var or [], var_file=var_file or [], parameters=parameters, strict=strict
     )
     jobs = jobs_of(documents)
+    check_from(jobs, from_step)
     from builder.engine import BuildOptions
 
-    options = BuildOptions(on_error, wait)  # type: ignore[arg-type]
+    options = BuildOptions(on_error, wait, no_cache, from_step)  # type: ignore[arg-type]
     settings = load_settings(home)
-    worst = ExitCode.OK
+    faces = Faces(events=events, plain=plain, quiet=quiet)
+    code = _one_after_the_other(home, settings, jobs, faces, output_dir, options)
+    if code != ExitCode.OK:
+        raise typer.Exit(int(code))
+
+
+def check_from(jobs: Sequence[Job], step: str | None) -> None:
+    """Raises UsageError, which lists the customizers, when a template has none of that number or name."""
+    if step is None:
+        return
+    from builder.routing import step_number
+
     for job in jobs:
-        faces = Faces(events=events, plain=plain, quiet=quiet)
-        result = _build_one(home, settings, job, faces, output_dir, options)
-        if result.exit_code == ExitCode.CANCELLED:
-            raise typer.Exit(int(ExitCode.CANCELLED))
-        worst = worst or result.exit_code
-    if worst != ExitCode.OK:
-        raise typer.Exit(int(worst))
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One template to build, and what must not be seen of it."""
-
-    document: Document
-    template: ImageTemplate
-    redactor: Redactor
-
-
-def jobs_of(documents: Sequence[Document]) -> list[Job]:
-    """All builds asked for. What can be wrong with any is said before the first begins: UsageError."""
-    from builder.redact import Redactor, guard
-
-    jobs: list[Job] = []
-    for document in documents:
-        redactor = Redactor()
-        guard(redactor)
-        hide_parameters(document, redactor)
-        if not document.templates:
-            raise UsageError(f"{document.file}: no image template in it.")
-        jobs += [Job(document, template, redactor) for template in document.templates]
-    return jobs
+        step_number(job.template, step)
 
 
 class Faces:
@@ -112,57 +105,22 @@ class Faces:
         self.quiet = quiet
 
 
-def _build_one(
-    home: Home, settings: Settings, job: Job, faces: Faces, output_dir: Path, options: BuildOptions
-) -> BuildResult:
-    from builder.deadline import Deadline
-    from builder.engine import build
-    from builder.events import EventBus
-    from builder.runs import RecordSink, RunDirectory
-    from builder.services import Services
+def _one_after_the_other(
+    home: Home,
+    settings: Settings,
+    jobs: Sequence[Job],
+    faces: Faces,
+    output_dir: Path,
+    options: BuildOptions,
+) -> ExitCode:
+    from builder.jobs import build_job, worst
     from builder.ui.choose import open_sinks
-    from builder.ui.report import write_report
 
-    document, template = job.document, job.template
-    bus = EventBus(job.redactor)
-    with ExitStack() as stack:
+    codes: list[ExitCode] = []
+    for job in jobs:
         # Before there is a run: a file that cannot be written is no failed build.
-        sinks = stack.enter_context(open_sinks(events=faces.events, plain=faces.plain, quiet=faces.quiet))
-        try:
-            run = RunDirectory.create(home, template=template, document=document)
-            record = stack.enter_context(RecordSink(run))
-        except OSError as error:
-            raise home.unusable(error) from error
-        bus.add_sink(record)
-        for sink in sinks:
-            bus.add_sink(sink)
-        services = Services(
-            home=home,
-            settings=settings,
-            bus=bus,
-            redactor=job.redactor,
-            deadline=Deadline(template.properties.build_timeout_minutes * 60),
-            base_dir=Path(document.file).absolute().parent,
-            output_dir=output_dir.absolute(),
-            run_id=run.run_id,
-        )
-        for diagnostic in document.diagnostics:
-            bus.warn(f"{diagnostic.location}: {diagnostic.message}", code=diagnostic.code)
-        result = build(document, template, services, run, options)
-        if record.problem is not None:
-            bus.warn(f"The run's record in {run.path} is incomplete: {record.problem}", code="Record")
-    with suppress(OSError):  # a full disk does not undo a build
-        write_report(run.path)
-    return result
-
-
-def hide_parameters(document: Document, redactor: Redactor) -> None:
-    """Hide the values of secure parameters. Raises UsageError for one too short to be hidden."""
-    for secret in document.secrets:
-        try:
-            redactor.add(secret)
-        except ValueError as error:
-            raise UsageError(
-                f"{document.file}: a secure parameter is empty or too short to be hidden: {error}.",
-                hint="Use a longer value, or make the parameter a plain string.",
-            ) from None
+        with open_sinks(events=faces.events, plain=faces.plain, quiet=faces.quiet) as sinks:
+            codes.append(build_job(home, settings, job, sinks, output_dir, options).exit_code)
+        if codes[-1] == ExitCode.CANCELLED:
+            break
+    return worst(codes)

@@ -55,6 +55,14 @@ def resource(name: str = "web", command: str = "true") -> dict[str, Any]:
     }
 
 
+def named(*steps: str) -> dict[str, Any]:
+    data = resource()
+    data["properties"]["customize"] = [
+        {"type": "Shell", "inline": ["true"]} | ({"name": name} if name else {}) for name in steps
+    ]
+    return data
+
+
 def write(file: Path, data: dict[str, Any]) -> str:
     file.write_text(json.dumps(data))
     return str(file)
@@ -80,6 +88,73 @@ def test_services_know_the_run(home: Home, built: list[Any], tmp_path: Path) -> 
     assert call.services.run_id == call.run.run_id
     assert [call.run.run_id] == runs(home)
     assert (call.options.on_error, call.options.wait) == ("keep", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "no_cache", "from_step"),
+    [
+        ((), False, None),
+        (("--no-cache",), True, None),
+        (("--from", "1"), False, "1"),
+        (("--from=set UP",), False, "set UP"),
+    ],
+)
+def test_the_engine_is_told_about_the_cache(
+    home: Home,
+    built: list[Any],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    no_cache: bool,
+    from_step: str | None,
+) -> None:
+    file = write(tmp_path / "t.json", named("Set up"))
+    assert main(["run", file, "--quiet", *words]) == 0
+    (call,) = built
+    assert (call.options.no_cache, call.options.from_step) == (no_cache, from_step)
+
+
+@pytest.mark.parametrize("step", ["3", "0", "install", ""])
+def test_an_unknown_step_is_refused_before_anything_runs(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str
+) -> None:
+    """Also when only the last of several templates lacks it."""
+    good = write(tmp_path / "a.json", named("Set up", "install", "", "4"))
+    bad = write(tmp_path / "b.json", named("Set up", "Finish"))
+    assert main(["run", good, bad, "--from", step]) == 2
+    said = capsys.readouterr().err
+    for expected in (f"--from {step}:", "'web'", "1. Set up", "2. "):
+        assert expected in said
+    assert (runs(home), built) == ([], [])
+
+
+def test_no_cache_and_from_contradict_each_other(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "t.json", resource())
+    assert main(["run", file, "--no-cache", "--from", "1"]) == 2
+    assert "exclude each other" in capsys.readouterr().err
+    assert built == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [((0, 0), 0), ((0, 5), 5), ((5, 2, 0), 2), ((2, 1), 1), ((1, 4, 3), 1), ((3, 4), 4), ((1, 130, 0), 130)],
+)
+def test_of_several_templates_the_worst_exit_code_counts(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...], code: int
+) -> None:
+    results = iter(codes)
+    done: list[int] = []
+
+    def build(*_: Any) -> Any:
+        done.append(next(results))
+        return SimpleNamespace(exit_code=ExitCode(done[-1]))
+
+    monkeypatch.setattr("builder.engine.build", build)
+    files = [write(tmp_path / f"{number}.json", resource()) for number in range(len(codes))]
+    assert main(["run", *files, "--quiet"]) == code
+    until = codes.index(130) + 1 if 130 in codes else len(codes)
+    assert done == list(codes[:until]), "a cancel ends all, nothing else does"
 
 
 @pytest.mark.parametrize("place", ["/proc/foo", "file"])

@@ -1,0 +1,124 @@
+"""One template to build, and building it in this process with a record of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from builder.engine import BuildOptions, BuildResult
+    from builder.events import Sink
+    from builder.redact import Redactor
+    from builder.settings import Home, Settings
+    from templates import Document
+    from templates.model import ImageTemplate
+
+# Of several builds the worst is the exit code of the command: who cancelled wants to know that first, and
+# an image that is there in part is better than none.
+_FROM_BAD_TO_GOOD = (
+    ExitCode.CANCELLED,
+    ExitCode.BUILD_FAILED,
+    ExitCode.TIMED_OUT,
+    ExitCode.ENVIRONMENT,
+    ExitCode.BAD_TEMPLATE,
+    ExitCode.PARTIALLY_DISTRIBUTED,
+    ExitCode.OK,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One template to build, and what must not be seen of it. `place` counts those of its file from 0."""
+
+    document: Document
+    template: ImageTemplate
+    redactor: Redactor
+    place: int = 0
+
+
+def jobs_of(documents: Sequence[Document]) -> list[Job]:
+    """All builds asked for. What can be wrong with any is said before the first begins: UsageError."""
+    from builder.redact import Redactor, guard
+
+    jobs: list[Job] = []
+    for document in documents:
+        redactor = Redactor()
+        guard(redactor)
+        hide_parameters(document, redactor)
+        if not document.templates:
+            raise UsageError(f"{document.file}: no image template in it.")
+        jobs += [
+            Job(document, template, redactor, place) for place, template in enumerate(document.templates)
+        ]
+    return jobs
+
+
+def build_job(
+    home: Home,
+    settings: Settings,
+    job: Job,
+    sinks: Sequence[Sink],
+    output_dir: Path,
+    options: BuildOptions,
+) -> BuildResult:
+    """Build one template; it is recorded, and `sinks` see it. Raises EnvironmentProblem when the home
+    cannot be used; how the build itself ends is its result.
+    """
+    from builder.deadline import Deadline
+    from builder.engine import build
+    from builder.events import EventBus
+    from builder.runs import RecordSink, RunDirectory
+    from builder.services import Services
+    from builder.ui.report import write_report
+
+    document, template = job.document, job.template
+    bus = EventBus(job.redactor)
+    with ExitStack() as stack:
+        try:
+            run = RunDirectory.create(home, template=template, document=document)
+            record = stack.enter_context(RecordSink(run))
+        except OSError as error:
+            raise home.unusable(error) from error
+        bus.add_sink(record)
+        for sink in sinks:
+            bus.add_sink(sink)
+        services = Services(
+            home=home,
+            settings=settings,
+            bus=bus,
+            redactor=job.redactor,
+            deadline=Deadline(template.properties.build_timeout_minutes * 60),
+            base_dir=Path(document.file).absolute().parent,
+            output_dir=output_dir.absolute(),
+            run_id=run.run_id,
+        )
+        for diagnostic in document.diagnostics:
+            bus.warn(f"{diagnostic.location}: {diagnostic.message}", code=diagnostic.code)
+        result = build(document, template, services, run, options)
+        if record.problem is not None:
+            bus.warn(f"The run's record in {run.path} is incomplete: {record.problem}", code="Record")
+    with suppress(OSError):  # a full disk does not undo a build
+        write_report(run.path)
+    return result
+
+
+def worst(codes: Sequence[ExitCode]) -> ExitCode:
+    """The exit code that stands for all of `codes`."""
+    return min(codes, key=_FROM_BAD_TO_GOOD.index, default=ExitCode.OK)
+
+
+def hide_parameters(document: Document, redactor: Redactor) -> None:
+    """Hide the values of secure parameters. Raises UsageError for one too short to be hidden."""
+    for secret in document.secrets:
+        try:
+            redactor.add(secret)
+        except ValueError as error:
+            raise UsageError(
+                f"{document.file}: a secure parameter is empty or too short to be hidden: {error}.",
+                hint="Use a longer value, or make the parameter a plain string.",
+            ) from None
