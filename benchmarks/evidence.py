@@ -1,8 +1,9 @@
-"""What a build says about itself: its events and, where it has them, the phases of its run record."""
+"""What a build says about itself: its events, and the phases of its run record."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Evidence:
         """Seconds from the start of each customizer to the next one's, so that what is written between
         two steps counts, on whichever side of `step.finished` it happens.
         """
-        ends = [*self.starts[1:], self.customized]
+        ends = [*self.starts[1:], self.customized] if self.starts else []
         return tuple(end - start for start, end in zip(self.starts, ends, strict=True))
 
 
@@ -40,9 +41,9 @@ def read(events: Path, total: float) -> Evidence:
         event = json.loads(line)
         _take(found, event)
         log_dir = event.get("logDir", log_dir)
-    found.phases = _phases(Path(log_dir) / "run.json") if log_dir else ()
-    if not found.phases:
-        found.phases = tuple(Phase(name, seconds) for name, seconds in found.stages.items())
+    recorded = _recorded(Path(log_dir) / "run.json") if log_dir else ()
+    by_stage = tuple(Phase(name, seconds) for name, seconds in found.stages.items())
+    found.phases = recorded or found.phases or by_stage
     spent = sum(phase.seconds for phase in found.phases)
     found.phases += (Phase(_REST, max(0.0, total - spent)),)
     return found
@@ -60,22 +61,19 @@ def _take(found: Evidence, event: dict[str, Any]) -> None:
         found.starts.append(event["elapsed"])
     elif kind == "step.finished" and stage == "Customize" and event["outcome"] == "succeeded":
         found.ran.append(event["index"])
+    elif kind == "phase.finished":
+        found.phases += (_phase(event),)
     elif kind == "note":
         found.notes.append(event["message"])
 
 
-def _phases(record: Path) -> tuple[Phase, ...]:
+def _recorded(record: Path) -> tuple[Phase, ...]:
     """The phase table of the run record; empty when this version writes none."""
     if not record.is_file():
         return ()
-    listed = json.loads(record.read_text()).get("phases") or []
-    return tuple(
-        Phase(
-            item["name"],
-            float(item["seconds"]),
-            item.get("where") or "",
-            item.get("stage") or "",
-            int(item.get("index") or 0),
-        )
-        for item in listed
-    )
+    return tuple(map(_phase, json.loads(record.read_text()).get("phases") or []))
+
+
+def _phase(item: Mapping[str, Any]) -> Phase:
+    index, stage = int(item.get("index") or 0), item.get("stage") or ""
+    return Phase(item["name"], float(item["seconds"]), item.get("where") or "", stage, index)
