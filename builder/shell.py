@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.cancellation import Interrupted, cancel_on_signals, shielded
@@ -18,18 +20,31 @@ from builder.runs import find
 from builder.stages.keep import ssh_shell
 from builder.vm import accelerator
 from builder.vm.access import BuildAccess
-from builder.vm.kept import KeptMachine, kept_lock
+from builder.vm.errors import MachineError
+from builder.vm.identity import machine_key
+from builder.vm.kept import KeptMachine, KeptMemory, kept_lock
 from builder.vm.machine import Machine, wait_for_ssh
+from builder.vm.ready import restored_guest
 from builder.vm.seed import write_seed
 from builder.vm.sizes import resolve_size
 from builder.vm.spec import MachineSpec
 from builder.workspace import Places, clear
+from provisioners.guest import GuestError
 from templates.model import ManagedImageSource, SharedImageVersionSource
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A machine to look into, and how to get in."""
+
+    spec: MachineSpec
+    access: BuildAccess
+    memory: KeptMemory | None = None
 
 
 def open_shell(what: str, services: Services) -> int:
@@ -41,12 +56,10 @@ def open_shell(what: str, services: Services) -> int:
     try:
         with cancel_on_signals(), ExitStack() as stack:
             scratch = stack.enter_context(_scratch(services))
-            spec, access = _machine(what, services, scratch.directory, stack)
-            Journal(scratch.journal).intent("process", spec.uuid, program="qemu-system-x86_64")
-            machine = stack.enter_context(Machine(spec))
-            timeout = services.settings.boot_timeout
-            wait_for_ssh(machine, access, timeout=timeout, bus=services.bus).disconnect()
-            return ssh_shell(machine.ssh_port, access, spec.directory)
+            found = _machine(what, services, scratch.directory, stack)
+            journal = Journal(scratch.journal)
+            machine = _woken(found, services, journal, stack) or _booted(found, services, journal, stack)
+            return ssh_shell(machine.ssh_port, found.access, found.spec.directory)
     except Interrupted as signal:
         raise CancelledError(f"Cancelled by {signal.signal_name}.") from signal
 
@@ -71,9 +84,52 @@ def _scratch(services: Services) -> Iterator[Places]:
             lock.release()
 
 
-def _machine(
-    what: str, services: Services, directory: Path, stack: ExitStack
-) -> tuple[MachineSpec, BuildAccess]:
+def _booted(found: _Found, services: Services, journal: Journal, stack: ExitStack) -> Machine:
+    journal.intent("process", found.spec.uuid, program="qemu-system-x86_64")
+    machine = stack.enter_context(Machine(found.spec))
+    timeout = services.settings.boot_timeout
+    wait_for_ssh(machine, found.access, timeout=timeout, bus=services.bus).disconnect()
+    return machine
+
+
+def _woken(found: _Found, services: Services, journal: Journal, stack: ExitStack) -> Machine | None:
+    """The kept guest as it was, processes and all; None when there is no memory of it, or it does not fit.
+
+    It is used once: afterwards the disk has moved on.
+    """
+    memory, spec = found.memory, replace(found.spec, incoming=True, uuid=str(uuid.uuid4()))
+    if memory is None or not memory.file.exists():
+        return None
+    once = spec.directory / "memory"
+    memory.file.rename(once)
+    key = machine_key(
+        services.home, spec.accelerator, cpus=spec.cpus, memory_mib=spec.memory_mib,
+        generation=spec.generation, os_type=spec.os_type, network=spec.network,
+    )  # fmt: skip
+    if key != memory.key:
+        services.bus.note("The kept memory is another machine's; booting the disk.", code="RestoreFailed")
+        return None
+    attempt = ExitStack()
+    try:
+        journal.intent("process", spec.uuid, program="qemu-system-x86_64")
+        machine = attempt.enter_context(Machine(spec))
+        timeout = services.settings.boot_timeout
+        guest = restored_guest(
+            machine, found.access, once, sessions=memory.sessions, timeout=timeout, bus=services.bus
+        )
+    except (MachineError, GuestError) as error:
+        attempt.close()
+        services.bus.warn(f"The kept memory did not come to life: {error.message}", code="RestoreFailed")
+        return None
+    except BaseException:
+        attempt.close()
+        raise
+    guest.disconnect()
+    stack.push(attempt)
+    return machine
+
+
+def _machine(what: str, services: Services, directory: Path, stack: ExitStack) -> _Found:
     chosen = accelerator.choose(services.settings, services.home, services.bus)
     if what.startswith("/"):
         return _of_image(what, services, directory, chosen)
@@ -86,12 +142,10 @@ def _machine(
             hint="Leave the other shell first: two machines would spoil the disk.",
         )
     stack.callback(lock.release)
-    return kept.spec(directory, chosen), kept.access
+    return _Found(kept.spec(directory, chosen), kept.access, kept.memory)
 
 
-def _of_image(
-    arm_id: str, services: Services, directory: Path, chosen: accelerator.Accelerator
-) -> tuple[MachineSpec, BuildAccess]:
+def _of_image(arm_id: str, services: Services, directory: Path, chosen: accelerator.Accelerator) -> _Found:
     if "/versions/" in arm_id.lower():
         source = make_source(
             SharedImageVersionSource(type="SharedImageVersion", image_version_id=arm_id), services
@@ -116,4 +170,4 @@ def _of_image(
         os_type=resolved.os_type,
         name="goldsmith-shell",
     )
-    return spec, access
+    return _Found(spec, access)

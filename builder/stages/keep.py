@@ -6,8 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from builder import process
+from builder.disk import qemu_img
 from builder.disk.extents import link_or_copy
-from builder.vm.kept import KeptMachine
+from builder.vm import snapshot
+from builder.vm.kept import KeptMachine, KeptMemory
+from provisioners import care
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
@@ -21,25 +24,44 @@ SYNC_SECONDS = 30
 
 
 def keep(context: BuildContext, session: Session) -> Path:
-    """End the machine and move its disk, seed and keys to `runs/<id>/kept`. Returns that directory.
+    """End the machine and move its disk, memory, seed and keys to `runs/<id>/kept`. Returns that directory.
 
-    What lies below its disk in the workspace (the finished VHD, under a validation) is linked, not
-    moved: it may yet be distributed.
+    What lies below its disk in the workspace (layers; the finished VHD, under a validation) is linked, not
+    moved: it may yet be used.
     """
-    with contextlib.suppress(GoldsmithError):
-        session.guest.run(["sync"], timeout=SYNC_SECONDS)
+    memory = _freeze(context, session)
     session.guest.disconnect()
     session.machine.quit()
     target = context.run.kept
     spec = session.machine.spec
     workspace = context.workspace
-    moved = workspace.keep_to(target, {spec.disk.top.path.name, spec.directory.name})
+    names = {spec.disk.top.path.name, spec.directory.name}
+    moved = workspace.keep_to(target, names | ({memory.file.name} if memory else set()))
     for layer in spec.disk.layers:
-        if layer.path.parent == workspace.path and layer.path not in moved:
-            moved[layer.path] = target / layer.path.name
+        if workspace.path in layer.path.parents and layer.path not in moved:
+            moved[layer.path] = target / "-".join(layer.path.relative_to(workspace.path).parts)
             link_or_copy(layer.path, moved[layer.path])
-    KeptMachine.of(spec, session.access, moved).save(target)
+    KeptMachine.of(spec, session.access, moved, memory).save(target)
     return target
+
+
+def _freeze(context: BuildContext, session: Session) -> KeptMemory | None:
+    """The guest as it is, processes and all; None when there is no room, or a secret may be in it."""
+    guest = session.guest
+    if guest.os_type != "Linux" or any(step.secrets for step in (*context.customizers, *context.validators)):
+        with contextlib.suppress(GoldsmithError):
+            guest.run(["sync"], timeout=SYNC_SECONDS)
+        return None
+    try:
+        settled = care.settle(guest)
+        overlay, file = context.workspace.file("kept.qcow2"), context.workspace.file("kept-memory")
+        qemu_img.create_overlay(overlay, session.machine.disk_size)
+        written = snapshot.freeze(
+            session.machine, overlay, memory=file, uefi_vars=None, timeout=snapshot.MEMORY_SECONDS
+        )
+    except GoldsmithError:  # a guest that does not answer any more: its disk is kept all the same
+        return None
+    return KeptMemory(file, context.machine_key, settled.sessions) if written else None
 
 
 def open_shell(session: Session) -> None:

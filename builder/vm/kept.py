@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,17 @@ def kept_lock(kept: Path) -> FileLock:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptMemory:
+    """The memory of a kept machine: its file, the machine it fits (vm/identity.py), the processes of the
+    connection that it holds.
+    """
+
+    file: Path
+    key: str
+    sessions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KeptMachine:
     """What `save` wrote beside the kept disk. `memory_mib` in MiB."""
 
@@ -41,9 +52,12 @@ class KeptMachine:
     seed: Path
     access: BuildAccess
     uefi_vars: Path | None = None
+    memory: KeptMemory | None = None
 
     @classmethod
-    def of(cls, spec: MachineSpec, access: BuildAccess, moved: dict[Path, Path]) -> KeptMachine:
+    def of(
+        cls, spec: MachineSpec, access: BuildAccess, moved: dict[Path, Path], memory: KeptMemory | None = None
+    ) -> KeptMachine:
         """`spec` after its files moved (`moved`: old directory or file -> new)."""
         layers = tuple(DiskLayer(_new(x.path, moved), x.format, x.size) for x in spec.disk.layers)
         seed = _new(spec.seed or Path(), moved)
@@ -57,12 +71,13 @@ class KeptMachine:
             seed,
             access,
             _new(spec.vars_file, moved) if spec.generation == "V2" else None,
+            replace(memory, file=_new(memory.file, moved)) if memory else None,
         )
 
     def save(self, directory: Path) -> None:
         """Write machine.json and, readable only by its owner, access.json."""
         self.access.save(directory / ACCESS_FILE)
-        facts = {
+        facts: dict[str, object] = {
             "formatVersion": 1,
             "cpus": self.cpus,
             "memoryMib": self.memory_mib,
@@ -71,8 +86,12 @@ class KeptMachine:
             "network": self.network,
             "seed": str(self.seed),
             "uefiVars": str(self.uefi_vars) if self.uefi_vars else None,
+            "memory": None,
             "disk": [{"path": str(x.path), "format": x.format, "size": x.size} for x in self.disk.layers],
         }
+        if self.memory is not None:
+            memory = self.memory
+            facts["memory"] = {"file": str(memory.file), "key": memory.key, "sessions": memory.sessions}
         (directory / MACHINE_FILE).write_text(json.dumps(facts, indent=2) + "\n")
 
     @classmethod
@@ -81,6 +100,7 @@ class KeptMachine:
         try:
             facts = json.loads((directory / MACHINE_FILE).read_text())
             layers = tuple(DiskLayer(Path(x["path"]), x["format"], x["size"]) for x in facts["disk"])
+            memory = facts.get("memory")
             return cls(
                 facts["cpus"],
                 facts["memoryMib"],
@@ -91,6 +111,9 @@ class KeptMachine:
                 Path(facts["seed"]),
                 BuildAccess.load(directory / ACCESS_FILE),
                 Path(facts["uefiVars"]) if facts.get("uefiVars") else None,
+                KeptMemory(Path(memory["file"]), memory["key"], tuple(memory["sessions"]))
+                if memory
+                else None,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NotFoundError(
@@ -109,6 +132,7 @@ class KeptMachine:
             disk=self.disk,
             directory=directory,
             serial_log=directory / "serial.log",
+            second_serial_log=directory / "ttyS1.log",
             accelerator=accelerator,
             seed=self.seed,
             network=self.network,

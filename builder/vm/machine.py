@@ -157,6 +157,14 @@ class Machine:
         self.qmp.screendump(path)
         return path
 
+    @property
+    def disk_size(self) -> int:
+        """The disk's size as the guest sees it now, in bytes."""
+        for node in self.qmp.command("query-named-block-nodes", flat=True):
+            if node.get("node-name") == self.top_node:
+                return int(node["image"]["virtual-size"])
+        raise MachineError("QEMU does not know its own disk.")
+
     def resize_disk(self, size: int) -> None:
         """Make the disk `size` bytes long while the guest runs."""
         self.qmp.block_resize(self.top_node, size)

@@ -52,10 +52,12 @@ def spec_in(workspace: Workspace, purpose: str, generation: Generation, *below: 
 
 
 def keep_it(workspace: Workspace, run: RunDirectory, spec: MachineSpec) -> Path:
-    guest = SimpleNamespace(run=lambda *_, **__: None, disconnect=lambda: None)
+    guest = SimpleNamespace(run=lambda *_, **__: None, disconnect=lambda: None, os_type="Linux")
     machine = SimpleNamespace(spec=spec, quit=lambda: None)
     session = SimpleNamespace(guest=guest, machine=machine, access=BuildAccess.generate())
-    context = SimpleNamespace(run=run, workspace=workspace)
+    # A step with a secret: no memory is kept, and no machine is needed to freeze it.
+    steps = (SimpleNamespace(secrets={"TOKEN": "hidden"}),)
+    context = SimpleNamespace(run=run, workspace=workspace, customizers=steps, validators=())
     return keep(cast("Any", context), cast("Any", session))
 
 
