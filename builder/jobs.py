@@ -71,12 +71,14 @@ def build_job(
     """
     from builder.deadline import Deadline
     from builder.engine import build
-    from builder.events import EventBus
+    from builder.events import EventBus, PhaseFinished
+    from builder.phase_table import START_UP, startup_seconds
     from builder.runs import RecordSink, RunDirectory
     from builder.services import Services
     from builder.ui.report import write_report
 
     document, template = job.document, job.template
+    begun = startup_seconds()
     bus = EventBus(job.redactor)
     with ExitStack() as stack:
         try:
@@ -97,6 +99,7 @@ def build_job(
             output_dir=output_dir.absolute(),
             run_id=run.run_id,
         )
+        bus.emit(PhaseFinished(name=START_UP, seconds=round(begun, 3), where="engine", stage=""))
         for diagnostic in document.diagnostics:
             bus.warn(f"{diagnostic.location}: {diagnostic.message}", code=diagnostic.code)
         result = build(document, template, services, run, options)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from builder import events
-from builder.run_record import SUB_STATE_OF_STAGE, RunOutput, StageRecord, StepRecord
+from builder.phase_table import PhaseTable
+from builder.run_record import SUB_STATE_OF_STAGE, PhaseRecord, RunOutput, StageRecord, StepRecord
 
 if TYPE_CHECKING:
     from builder.runs import RunDirectory
@@ -31,6 +33,7 @@ class RecordSink:
         self._files: dict[str, IO[str]] = {}
         self._stack = ExitStack()
         self._stage = ""
+        self._phases = PhaseTable()
         self._last_progress = -_PROGRESS_SECONDS
         self.problem: OSError | None = None
         self._handlers: dict[str, Callable[[Any, datetime], None]] = {
@@ -64,6 +67,7 @@ class RecordSink:
             return
         try:
             self._append(envelope)
+            self._count(envelope)
             handler = self._handlers.get(envelope.event.kind)
             if handler is not None:
                 handler(envelope.event, envelope.at)
@@ -76,6 +80,17 @@ class RecordSink:
                 return
             self._last_progress = envelope.elapsed
         self._write("events.jsonl", json.dumps(envelope.to_json(), ensure_ascii=False))
+
+    def _count(self, envelope: events.Envelope) -> None:
+        """On disk with the next record: a phase of its own is not worth an fsync."""
+        table, known = self._phases, len(self._phases.phases)
+        table.take(envelope)
+        new = table.phases[known:]
+        if new:
+            self._record.phases += [PhaseRecord.model_validate(asdict(phase)) for phase in new]
+        if new or isinstance(envelope.event, events.RunFinished):
+            self._record.guest_seconds = round(table.guest, 3)
+            self._record.engine_seconds = round(table.engine, 3)
 
     def _run_started(self, event: events.RunStarted, _at: datetime) -> None:
         self._record.workspace = event.workspace

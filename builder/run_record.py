@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from builder.events import Outcome
+from builder.events import Outcome, Where
 
 FORMAT_VERSION = 1
 
@@ -71,6 +71,16 @@ class StageRecord(_Record):
     steps: list[StepRecord] = Field(default_factory=list)
 
 
+class PhaseRecord(_Record):
+    """A part of the time; `where`: whether the guest worked or we did. `index` is the step's in its stage."""
+
+    name: str
+    seconds: float
+    where: Where
+    stage: str = ""
+    index: int = 0
+
+
 class RunOutput(_Record):
     """What AIB keeps as `runOutputs/<name>`. Sizes in bytes."""
 
@@ -98,6 +108,9 @@ class RunRecord(_Record):
     source: SourceRef = Field(default_factory=SourceRef)
     plan: list[dict[str, Any]] = Field(default_factory=list)
     stages: list[StageRecord] = Field(default_factory=list)
+    phases: list[PhaseRecord] = Field(default_factory=list)
+    guest_seconds: float = 0.0
+    engine_seconds: float = 0.0
     run_outputs: list[RunOutput] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     owner: dict[str, Any] = Field(default_factory=dict)

@@ -18,6 +18,7 @@ from builder.events import EventBus, Wait
 from builder.journal import Entry, Journal, Reaped, reap
 from builder.lock import FileLock
 from builder.owner import Owner
+from builder.phases import phase
 from builder.services import Services
 from builder.settings import Home
 from builder.workspace_name import clean_name, group_of, workspace_name
@@ -230,7 +231,8 @@ class Workspace:
 
     def _leave(self) -> None:
         budget = self._services.settings.cleanup_timeout
-        with Wait(self._services.bus, f"Removing {self.name}"):
+        bus = self._services.bus
+        with Wait(bus, f"Removing {self.name}"), phase(bus, "Remove workspace", where="engine", stage=""):
             left = clear(self.places, budget=budget)
         if left:
             self._complain([f"{item.entry.kind} {item.entry.token}: {item.note}" for item in left])

@@ -63,7 +63,7 @@ def list_(
 
 @app.command()
 def show(run: Run = "latest", *, json: Json = False) -> None:
-    """Show one build: stages, steps, artifacts, error."""
+    """Show one build: stages, steps, where the time went, artifacts, error."""
     directory = _find(run)
     record = directory.load()
     if json:
@@ -84,6 +84,7 @@ def show(run: Run = "latest", *, json: Json = False) -> None:
         if value:
             typer.echo(f"{name + ':':<11}{value}")
     _show_steps(record)
+    _show_phases(record)
     if record.run_outputs:
         typer.echo()
         rows = [
@@ -206,6 +207,15 @@ def _show_steps(record: RunRecord) -> None:
     if rows:
         typer.echo()
         print_table(("Stage", "Step", "Result", "Time", "Detail"), rows)
+
+
+def _show_phases(record: RunRecord) -> None:
+    from builder.ui.phases import COLUMNS, phase_rows
+
+    rows = phase_rows(record.phases, record.guest_seconds, record.engine_seconds)
+    if rows:
+        typer.echo()
+        print_table(COLUMNS, rows)
 
 
 def _show_error(record: RunRecord, folder: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.ui.failure import error_lines
+from builder.ui.phases import COLUMNS, phase_rows
 from builder.ui.tally import Tally, closing_line, sizes
 from builder.ui.text import clean
 
@@ -47,6 +48,7 @@ def print_closing(console: Console, tally: Tally, *, ascii_only: bool = False) -
     console.print()
     if tally.rows:
         _print_steps(console, tally)
+    _print_phases(console, tally)
     if tally.artifacts:
         _print_artifacts(console, tally)
     failure = tally.failure()
@@ -88,6 +90,23 @@ def _print_steps(console: Console, tally: Tally) -> None:
             result.append(f"  {detail}", style="dim")
         label = Padding(Text(row.label), (0, 0, 0, 2)) if row.index else Text(row.label, style="bold")
         table.add_row(label, Text(row.time), result)
+    console.print(table)
+    console.print()
+
+
+def _print_phases(console: Console, tally: Tally) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = phase_rows(tally.phases.phases, tally.phases.guest, tally.phases.engine)
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(COLUMNS[0], overflow="fold")
+    for name in COLUMNS[1:]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row), style="bold" if row is rows[-1] else "dim")
     console.print(table)
     console.print()
 

@@ -27,6 +27,7 @@ from builder.events import (
     WaitStarted,
 )
 from builder.ui.failure import error_lines
+from builder.ui.phases import phase_line
 from builder.ui.tally import OUTCOME_WORDS, Tally, closing_line, progress_text, sizes
 from builder.ui.text import clean
 from builder.ui.ticker import Ticker
@@ -69,7 +70,7 @@ class PlainSink:
     def __call__(self, envelope: Envelope) -> None:
         """Show one event."""
         with self._lock:
-            self._tally.take(envelope.event)
+            self._tally.take(envelope)
             self._show(envelope.event, envelope.at)
 
     def _show(self, event: Event, at: datetime) -> None:  # noqa: PLR0912 - one case an event
@@ -137,6 +138,10 @@ class PlainSink:
             detail = tally.detail_of(row)
             detail = f"  {detail}" if detail else ""
             self._line(f"  {label:<{width}}  {row.time:>12}  {row.result}{detail}", at)
+        counted = tally.phases
+        line = phase_line(counted.phases, counted.guest, counted.engine)
+        if line:
+            self._line(f"  {line}", at)
         for item in tally.artifacts:
             facts = [item.run_output, item.type, item.version, sizes(item), item.id, item.path]
             self._line("  " + "  ".join(fact for fact in facts if fact), at)

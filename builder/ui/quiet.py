@@ -29,7 +29,7 @@ class QuietSink:
 
     def __call__(self, envelope: Envelope) -> None:
         """Remember one event; speak at the end of the run."""
-        self._tally.take(envelope.event)
+        self._tally.take(envelope)
         if not isinstance(envelope.event, RunFinished):
             return
         for item in self._tally.artifacts:

@@ -13,6 +13,7 @@ from builder.cli.output import human_seconds, human_size
 from builder.errors import NotFoundError
 from builder.run_record import RunRecord, StageRecord, StepRecord
 from builder.ui.failure import error_lines
+from builder.ui.phases import COLUMNS, phase_rows
 from builder.ui.tally import OUTCOME_WORDS
 from builder.ui.text import clean
 
@@ -50,6 +51,8 @@ def render_report(run_dir: Path) -> str:
     return templates.get_template("report.html.j2").render(
         run=record,
         stages=list(_timeline(record)),
+        phase_columns=COLUMNS,
+        phases=phase_rows(record.phases, record.guest_seconds, record.engine_seconds),
         error=error_of_run(record, run_dir),
         word=lambda outcome: OUTCOME_WORDS.get(outcome or "", outcome or "not finished"),
         logs=list(_logs(run_dir)),

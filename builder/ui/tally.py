@@ -9,7 +9,7 @@ from typing import Any
 from builder.cli.output import human_seconds, human_size
 from builder.events import (
     ArtifactProduced,
-    Event,
+    Envelope,
     Note,
     RunFinished,
     RunStarted,
@@ -19,6 +19,7 @@ from builder.events import (
     StepOutput,
     StepStarted,
 )
+from builder.phase_table import PhaseTable
 from builder.ui.failure import pick
 from builder.ui.text import clean
 
@@ -69,10 +70,15 @@ class Tally:
     rows: list[Row] = field(default_factory=list)
     artifacts: list[ArtifactProduced] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    phases: PhaseTable = field(default_factory=PhaseTable)
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
-    def take(self, event: Event) -> None:
+    def take(self, envelope: Envelope) -> None:
         """Remember one event."""
+        event = envelope.event
+        if self.finished is not None and isinstance(event, RunStarted):
+            self.phases = PhaseTable()
+        self.phases.take(envelope)
         match event:
             case RunStarted():
                 self.started, self.finished = event, None

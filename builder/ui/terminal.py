@@ -106,7 +106,7 @@ class TerminalSink:
         """Show one event."""
         event = envelope.event
         with self._lock:
-            self._tally.take(event)
+            self._tally.take(envelope)
             if isinstance(event, StepOutput):
                 self._lines.append(event.line)
                 if time.monotonic() - self._flushed >= REFRESH_SECONDS:
