@@ -13,8 +13,9 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from io import FileIO
+from io import BufferedWriter, FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 BLOCK = 64 * 1024
 _ZERO = bytes(BLOCK)
@@ -108,6 +109,28 @@ def clone(
                 verify(Path(_DESCRIPTORS, str(dst.fileno())) if nameless else part)
             if nameless is not None:
                 _name(dst.fileno(), part)
+            part.replace(destination)
+        sync_directory(destination.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def appearing(destination: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A new file to write, which takes the place of `destination` in one step, on disk, when the block
+    ends well. Until then it has no name, so that a SIGKILL leaves nothing (where the file system can).
+    """
+    part = _part(destination)
+    try:
+        nameless = _nameless(destination.parent)
+        with nameless or part.open("xb", buffering=0) as raw:
+            os.fchmod(raw.fileno(), mode)
+            writer = BufferedWriter(raw)
+            yield writer
+            writer.flush()
+            os.fsync(raw.fileno())
+            if nameless is not None:
+                _name(raw.fileno(), part)
             part.replace(destination)
         sync_directory(destination.parent)
     finally:

@@ -72,18 +72,22 @@ class FinishedStore:
 
     def find(self, image_id: str) -> FinishedLayer | None:
         """The image of that id, None when it is not there or not as it was stored."""
-        folder = self.root / image_id
+        folder, meta = self.root / image_id, self.read(image_id)
         try:
-            meta = _adapter().validate_json((folder / META).read_bytes(), strict=True)
             status = (folder / IMAGE).stat()
+        except OSError:
+            return None
+        if meta is None or (status.st_size, status.st_mtime_ns) != (meta.file_size, meta.modified):
+            return None
+        return FinishedLayer(folder, meta)
+
+    def read(self, image_id: str) -> FinishedMeta | None:
+        """What the image's meta.json says, whatever its file is."""
+        try:
+            meta = _adapter().validate_json((self.root / image_id / META).read_bytes(), strict=True)
         except (OSError, ValueError):
             return None
-        same = (status.st_size, status.st_mtime_ns) == (meta.file_size, meta.modified)
-        return (
-            FinishedLayer(folder, meta)
-            if image_id and same and (meta.format, meta.id) == (FORMAT, image_id)
-            else None
-        )
+        return meta if image_id and (meta.format, meta.id) == (FORMAT, image_id) else None
 
     def add(self, vhd: Path, facts: Mapping[str, object], image_id: str, draft: Path) -> FinishedLayer | None:
         """Store the image `vhd` with the fields of FinishedMeta that it does not say itself. `draft` is a

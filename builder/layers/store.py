@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from builder.disk.extents import link_or_copy, sync_directory, sync_file
-from builder.layers.layer import META, Layer
+from builder.layers.layer import META, Layer, LayerMeta
 
 LOCK_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -39,6 +39,11 @@ class LayerStore:
         """The layer of that id, None when it is not there or not whole. Its parent is not looked at."""
         layer = Layer.load(self.root / layer_id) if layer_id else None
         return layer if layer is not None and layer.meta.id == layer_id else None
+
+    def read(self, layer_id: str) -> LayerMeta | None:
+        """What the layer's meta.json says, whatever its other files are."""
+        meta = LayerMeta.load(self.root / layer_id) if layer_id else None
+        return meta if meta is not None and meta.id == layer_id else None
 
     def chain(self, ids: Sequence[str]) -> tuple[Layer, ...]:
         """The layers of `ids`, each on the one before, as far as they are there."""

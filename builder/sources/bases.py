@@ -19,12 +19,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from builder.deadline import Deadline
 from builder.disk.extents import sync_directory, sync_file
 from builder.disk.graph import BlockGraph, DiskFormat, DiskLayer
-from builder.errors import BuildError
+from builder.errors import BuildError, ConflictError
 from builder.events import EventBus, Wait
 from builder.sources.base import SourceDisk
 
@@ -64,14 +67,20 @@ class BaseCache:
 
     def find(self, key: str) -> BaseMeta | None:
         """The base under `key`, None when it is not there or not sound."""
-        folder = self._root / key
+        meta = self.read(key)
         try:
-            data = json.loads((folder / _META).read_text())
-            meta = BaseMeta(**data)
-            sound = meta.format == FORMAT and (folder / meta.file).stat().st_size == meta.file_size
-        except (OSError, ValueError, TypeError):
+            sound = meta and (self._root / key / meta.file).stat().st_size == meta.file_size
+        except OSError:
             return None
         return meta if sound else None
+
+    def read(self, key: str) -> BaseMeta | None:
+        """What the base's meta.json says, whether its disk is there or not."""
+        try:
+            meta = _adapter().validate_json((self._root / key / _META).read_bytes(), strict=True)
+        except (OSError, ValueError):
+            return None
+        return meta if meta.format == FORMAT else None
 
     def open(self, key: str, meta: BaseMeta) -> SourceDisk:
         """The disk of a base that was found."""
@@ -121,6 +130,30 @@ class BaseCache:
                 )
             return self.open(key, meta)
 
+    def adopt(self, key: str, folder: Path, *, deadline: Deadline, bus: EventBus) -> bool:
+        """Take the base in `folder` (whole, on the disk, on this file system) as that of `key`; it moves
+        here. False when it is here already. Raises ConflictError when another one is, and OSError.
+        """
+        meta = BaseCache(folder.parent).find(folder.name)
+        assert meta is not None  # noqa: S101 - the caller looked at it
+        with self._lock(key, deadline, bus):
+            if self.check_free(key, meta):
+                return False
+            self._settle(folder, self._root / key)
+        return True
+
+    def check_free(self, key: str, meta: BaseMeta) -> bool:
+        """Whether that very base is here already. Raises ConflictError when another one is in its place."""
+        here = self.find(key)
+        if here is not None and here.identity != meta.identity:
+            raise ConflictError(
+                f"This machine has a base '{here.description}' of its own making; layers made on another one "
+                "do not fit it.",
+                details=(f"Its folder is {self._root / key}.",),
+                hint="Keep yours, or remove that folder while no build runs and import again.",
+            )
+        return here is not None
+
     def _make(self, key: str, identity: str, description: str, maker: Callable[[Path], MadeDisk]) -> BaseMeta:
         from builder.sources.scratch import remove_tree
 
@@ -144,14 +177,20 @@ class BaseCache:
             (temporary / _META).write_text(json.dumps(asdict(meta), indent=1))
             sync_file(temporary / _META)
             sync_directory(temporary)
-            # Gone before the base appears: whoever finds neither draws a new identity.
-            self._pending(key).unlink(missing_ok=True)
-            temporary.rename(final)
-            sync_directory(self._root)
+            self._settle(temporary, final)
         except BaseException:
             remove_tree(temporary)
             raise
         return meta
+
+    def _settle(self, folder: Path, final: Path) -> None:
+        from builder.sources.scratch import remove_tree
+
+        remove_tree(final)
+        # Gone before the base appears: whoever finds neither draws a new identity.
+        self._pending(final.name).unlink(missing_ok=True)
+        folder.rename(final)
+        sync_directory(self._root)
 
     def _pending(self, key: str) -> Path:
         return self._root / f".{key}.next"
@@ -168,6 +207,11 @@ class BaseCache:
             yield
         finally:
             os.close(fd)
+
+
+@cache
+def _adapter() -> TypeAdapter[BaseMeta]:
+    return TypeAdapter(BaseMeta)
 
 
 def _try_lock(fd: int) -> bool:
