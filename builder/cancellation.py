@@ -1,4 +1,8 @@
-"""Turning SIGINT, SIGTERM and SIGHUP into one exception in the main thread, at a moment that is safe."""
+"""Turning SIGINT, SIGTERM and SIGHUP into one exception in the main thread, at a moment that is safe.
+
+Other threads get no signals: what the main thread waits for runs in `stoppable`, and stops at its next
+`checkpoint` after the main thread asked for it.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,17 @@ class _State:
     raised = False
 
 
+class _Thread(threading.local):
+    """The same for a thread that is not the main one."""
+
+    stop: threading.Event | None = None
+    depth = 0
+    raised = False
+
+
+_thread = _Thread()
+
+
 @contextmanager
 def cancel_on_signals() -> Iterator[None]:
     """Inside, the first of these signals raises Interrupted; later ones are ignored, so that cleaning
@@ -56,7 +71,9 @@ def deferred() -> Iterator[None]:
     end, or never.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        with _whole():
+            yield
+        checkpoint()
         return
     _State.depth += 1
     try:
@@ -67,10 +84,33 @@ def deferred() -> Iterator[None]:
 
 
 @contextmanager
+def stoppable(stop: threading.Event) -> Iterator[None]:
+    """What this thread (not the main one) does inside ends by Interrupted, once, after `stop` was set: at
+    a `checkpoint`, or where a `deferred` section ends.
+    """
+    _thread.stop, _thread.raised = stop, False
+    try:
+        yield
+    finally:
+        _thread.stop = None
+
+
+def checkpoint() -> None:
+    """Between two pieces of long work: raises Interrupted in a thread that is to stop. Nothing in the main
+    thread, where signals do it.
+    """
+    if _thread.stop is None or _thread.depth or _thread.raised or not _thread.stop.is_set():
+        return
+    _thread.raised = True
+    raise Interrupted(signal.SIGINT)
+
+
+@contextmanager
 def shielded() -> Iterator[None]:
     """Cleaning up, at the end of something: a signal that arrives inside changes nothing any more."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        with _whole():
+            yield
         return
     _State.depth += 1
     try:
@@ -79,6 +119,15 @@ def shielded() -> Iterator[None]:
         _State.depth -= 1
         if _State.depth == 0:
             _State.pending = None
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    _thread.depth += 1
+    try:
+        yield
+    finally:
+        _thread.depth -= 1
 
 
 def _on_signal(signum: int, _frame: FrameType | None) -> None:

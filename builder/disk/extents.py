@@ -17,6 +17,8 @@ from io import BufferedWriter, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from builder.cancellation import checkpoint
+
 BLOCK = 64 * 1024
 _ZERO = bytes(BLOCK)
 _FICLONE = 0x40049409
@@ -210,6 +212,7 @@ def _copy_range(source: int, destination: int, start: int, end: int) -> None:
     position = start
     in_kernel = True
     while position < end:
+        checkpoint()
         length = min(_COPY_CHUNK, end - position)
         if in_kernel:
             try:
