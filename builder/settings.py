@@ -5,6 +5,7 @@ Settings come from `$GOLDSMITH_HOME/settings.toml`, overridden by `GOLDSMITH_<NA
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import tomllib
@@ -114,7 +115,7 @@ def load_settings(home: Home) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         details = tuple(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, e['loc']))}: {_said(e['type'], e['msg'], str(e['loc'][0]))}"
             for e in error.errors()
         )
         raise UsageError(
@@ -122,6 +123,13 @@ def load_settings(home: Home) -> Settings:
             details=details,
             hint="docs/reference.md lists all settings.",
         ) from error
+
+
+def _said(kind: str, message: str, name: str) -> str:
+    if kind != "extra_forbidden":
+        return message.removeprefix("Value error, ")
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return "there is no such setting" + (f"; did you mean '{close[0]}'?" if close else "")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -53,3 +53,10 @@ def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
         load_settings(home)
     file.write_text("default_cpus = 3")
     assert load_settings(home).default_cpus == 3
+
+
+def test_a_misspelt_setting_is_told_with_the_right_name(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("boot_timout = 5\n")
+    with pytest.raises(UsageError) as caught:
+        load_settings(Home(tmp_path))
+    assert caught.value.details == ("boot_timout: there is no such setting; did you mean 'boot_timeout'?",)
