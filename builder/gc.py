@@ -21,10 +21,14 @@ from builder.workspace import Places, clear, read_record
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
+    from builder.layers.cache import Cache
     from builder.registry.records import Orphan, Reclaimed
     from builder.settings import Home
 
-ItemKind = Literal["workspace", "run", "kept", "download", "temporary", "base", "reservation", "orphan"]
+ItemKind = Literal[
+    "workspace", "run", "kept", "download", "temporary", "base", "reservation", "orphan",
+    "layer", "memory", "image", "transfer",
+]  # fmt: skip
 
 # Younger ones may belong to a build under way: no build takes longer than 960 minutes (AIB).
 STALE_SECONDS = 16 * 3600.0
@@ -70,12 +74,17 @@ class Reclaimer(Protocol):
 
 
 def collect(
-    home: Home, registry: Reclaimer | None, *, dry_run: bool = False, keep_days: float = 7.0
+    home: Home,
+    registry: Reclaimer | None,
+    cache: Cache | None = None,
+    *,
+    dry_run: bool = False,
+    keep_days: float = 7.0,
 ) -> GcReport:
     """Clear the home. `keep_days` is how long kept disks of failed builds stay.
 
-    `registry` None leaves the registry, images/ and regions/ alone. One thing that cannot go does
-    not stop the rest.
+    `registry` None leaves the registry, images/ and regions/ alone, `cache` None its layers and
+    finished images. One thing that cannot go does not stop the rest.
     """
     report = GcReport(dry_run)
     _workspaces(home, report)
@@ -84,6 +93,8 @@ def collect(
     _stale(home, report)
     if registry is not None:
         _registered(home, registry, report)
+    if cache is not None:
+        _cached(home, cache, report)
     _base_links(home, report)  # last: what went above may have been the image under a link
     return report
 
@@ -208,6 +219,24 @@ def _stale(home: Home, report: GcReport) -> None:
             # Anybody may write there: only a directory that is ours, never a link to another.
             if not path.is_symlink() and path.lstat().st_uid == os.getuid():
                 _remove_if_stale(report, "temporary", path, scratch)
+
+
+def _cached(home: Home, cache: Cache, report: GcReport) -> None:
+    """What no build can use of the cache, and then what is over its budget."""
+    from builder.layers.leftovers import leftovers
+
+    try:
+        for found in leftovers(home, cache):
+            item = GcItem(found.kind, found.name, found.reason, disk_usage(found.path), found.path)
+            try:
+                if not report.dry_run:
+                    found.remove()
+            except OSError as error:
+                report.left.append(GcItem(item.kind, item.name, str(error), item.size, found.path))
+            else:
+                report.removed.append(item)
+    except (OSError, GoldsmithError) as error:
+        report.left.append(GcItem("layer", str(home.layers), str(error), path=home.layers))
 
 
 def _half_made_bases(home: Home, report: GcReport) -> None:

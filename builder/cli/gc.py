@@ -21,10 +21,12 @@ def gc(
 
     Goes: workspaces and QEMUs of dead builds, their reserved versions, VHDs that no image or version
     names, cached bases of deleted images, stale downloads and temporary files, kept disks older than
-    the setting keep_for_days. Interrupted runs are marked as failed.
+    the setting keep_for_days, layers that no build can use, and of the cache what is over the setting
+    cache_size_gib. Interrupted runs are marked as failed.
     Exit code 1 when something could not be removed.
     """
     from builder.gc import collect
+    from builder.layers.cache import Cache
     from builder.settings import Home, load_settings
 
     home = Home()
@@ -34,7 +36,9 @@ def gc(
         from builder.registry.store import Registry
 
         registry = Registry(home)
-    report = collect(home, registry, dry_run=dry_run, keep_days=load_settings(home).keep_for_days)
+    settings = load_settings(home)
+    cache = Cache.of(home, settings)
+    report = collect(home, registry, cache, dry_run=dry_run, keep_days=settings.keep_for_days)
     if json:
         print_json({"dryRun": dry_run, "freed": report.freed, "removed": report.removed, "left": report.left})
     else:

@@ -112,6 +112,20 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        "cache",
+        "builder.cli.cache:app",
+        "Look after the layers that builds go on from: list, du, prune, export, import.",
+        (
+            "build cache list",
+            "build cache du --json",
+            "build cache prune --older-than 7d --dry-run",
+            "build cache prune --all --keep-warm",
+            "build cache export cache.tar --template web --with-base",
+            "build cache export cache.tar.gz 3f9c21ab",
+            "build cache import cache.tar",
+        ),
+    ),
+    Verb(
         "shell",
         "builder.cli.shell:app",
         "Open a shell in a kept machine, or in an image without changing it.",

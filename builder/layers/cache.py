@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,17 +41,18 @@ class Cache:
             *(_of_image(image) for image in self.finished.all()),
         ]
 
-    def room(self) -> int:
+    def room(self, entries: Sequence[Entry] | None = None) -> int:
         """Bytes the cache may have now: its budget, or less where the disk is fuller than that."""
-        used = sum(entry.size for entry in self.entries())
+        used = sum(entry.size for entry in (self.entries() if entries is None else entries))
         place = self.layers.root if self.layers.root.exists() else self.layers.root.parent
         while not place.exists():
             place = place.parent
         return max(0, min(self.budget, used + shutil.disk_usage(place).free - KEEP_FREE))
 
-    def over(self, room: int | None = None) -> list[Victim]:
-        """What has to go to fit into `room` bytes. Only looks."""
-        return victims(self.entries(), self.room() if room is None else room)
+    def over(self, room: int | None = None, entries: Sequence[Entry] | None = None) -> list[Victim]:
+        """What of `entries` (all) has to go to fit into `room` bytes. Only looks."""
+        entries = self.entries() if entries is None else entries
+        return victims(entries, self.room(entries) if room is None else room)
 
     def trim(self, room: int | None = None) -> list[Victim]:
         """Take away what has to go. What is in use keeps working: it has links of its own."""

@@ -152,10 +152,11 @@ class LayerStore:
                 useless.append(folder)
         return useless
 
-    def remove_useless(self) -> int:
-        """Remove what `sweep` finds. Returns how many."""
+    def remove_useless(self, only: Path | None = None) -> int:
+        """Remove what `sweep` finds, or that one of it. Returns how many."""
         with self._locked():
-            trash = [item for folder in self.sweep() for item in self._take_away_folder(folder)]
+            found = [folder for folder in self.sweep() if only in (None, folder)]
+            trash = [item for folder in found for item in self._take_away_folder(folder)]
         _empty(trash)
         return len(trash)
 
