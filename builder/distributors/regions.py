@@ -60,8 +60,8 @@ def _check(regions: list[PlannedRegion], location: str) -> None:
         raise PreflightError(
             f"Gallery image version publishing profile regions {listed} must contain the location of image "
             f"version {location}",
-            hint=f"Add '{location}' to the regions; it is the location of the image definition. Where that is "
-            "resourceGroup().location, the setting 'location' says what it is here.",
+            hint=f"Add '{location}' to the regions; it is the location of the image definition. Where that "
+            "is resourceGroup().location, the setting 'location' says what it is here.",
         )
 
 
