@@ -15,8 +15,7 @@ from typing import Final, Literal
 from provisioners import powershell_text
 from provisioners.base import StepError
 from provisioners.environment import posix_quote, powershell_quote
-from provisioners.guest import Guest, LinkLostError
-from provisioners.shell import elevated
+from provisioners.guest import Guest, GuestError, GuestTimeoutError, LinkLostError
 
 LINUX_PATH: Final = "/tmp/DeprovisioningScript.sh"  # noqa: S108 - AIB's place; customizers replace it there
 WINDOWS_PATH: Final = "C:/DeprovisioningScript.ps1"
@@ -68,20 +67,13 @@ do {
 exit 0
 """
 
-# Reads the runner from stdin into a directory that is gone with the power.
+# Reads the runner from stdin into a place that is gone with the power, and has it start itself.
 _LAUNCH = """
 umask 077
-mkdir -p /run/goldsmith && cat >/run/goldsmith/deprovision.sh || exit 1
-if command -v systemd-run >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
-  systemd-run --no-block --unit=goldsmith-deprovision -p KillMode=process -p TimeoutStopSec=300 \\
-    -p StandardOutput=null sh /run/goldsmith/deprovision.sh && exit 0
-fi
-if command -v setsid >/dev/null 2>&1; then
-  setsid sh /run/goldsmith/deprovision.sh </dev/null >/dev/null 2>&1 &
-else
-  nohup sh /run/goldsmith/deprovision.sh </dev/null >/dev/null 2>&1 &
-fi
+[ -d /run ] || mkdir /run
+cat >/run/goldsmith-deprovision.sh && . /run/goldsmith-deprovision.sh
 """
+_MISSING = "GOLDSMITH-DEPROVISION script missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +93,26 @@ def default_script(os_type: Literal["Linux", "Windows"]) -> tuple[str, str]:
     return (WINDOWS_PATH, WINDOWS_DEFAULT) if os_type == "Windows" else (LINUX_PATH, LINUX_DEFAULT)
 
 
-def start(guest: Guest, *, user: str, timeout: float) -> None:
+def start(guest: Guest, *, user: str, timeout: float) -> bool:
     """Start generalizing, detached, and return at once: the guest powers off by itself.
 
-    The caller disconnects and follows the second serial port. Raises StepError when it cannot start.
+    Returns whether a customizer had removed the script, so that AIB's default took its place. The caller
+    disconnects and follows the second serial port. Raises StepError when it cannot start.
     """
+    missing = guest.os_type == "Windows" and _replace_missing(guest, timeout)
     try:
         if guest.os_type == "Windows":
             path = "C:/Windows/Temp/goldsmith-deprovision.ps1"
             guest.put(windows_runner(user).encode(), path, timeout=timeout, mode=0o600)
             result = guest.run(powershell_text.command(_windows_task(path)), timeout=timeout)
         else:
-            command = elevated(guest, ["sh", "-c", _LAUNCH])
+            # Without -E: what the script starts must not know the build user's environment.
+            sudo = [] if guest.user == "root" else ["sudo", "-n"]
+            command = [*sudo, "sh", "-c", _LAUNCH, "sh", "launch"]
             result = guest.run(command, timeout=timeout, stdin=linux_runner(user).encode())
+            missing = _MISSING in result.stdout
     except LinkLostError:
-        return  # quicker than its own answer; the report tells how it went
+        return missing  # quicker than its own answer; the report tells how it went
     if result.exit_code != 0:
         raise StepError(
             f"Generalizing could not be started (exit code {result.exit_code}).",
@@ -123,6 +120,18 @@ def start(guest: Guest, *, user: str, timeout: float) -> None:
             tail=result.tail,
             hint="It needs the build user's passwordless sudo; did a customizer take it away?",
         )
+    return missing
+
+
+def _replace_missing(guest: Guest, timeout: float) -> bool:
+    try:
+        guest.get(WINDOWS_PATH, timeout=timeout)
+    except (GuestTimeoutError, LinkLostError):
+        raise  # that tells nothing about the file
+    except GuestError:
+        guest.put(WINDOWS_DEFAULT.encode(), WINDOWS_PATH, timeout=timeout)
+        return True
+    return False
 
 
 def linux_runner(user: str, *, power_off: bool = True, report_device: str = REPORT_DEVICE) -> str:
@@ -135,13 +144,15 @@ def linux_runner(user: str, *, power_off: bool = True, report_device: str = REPO
         "build_user": user,
         "user_re": re.escape(user).replace(r"\-", "-"),
         "script": LINUX_PATH,
+        "default": LINUX_DEFAULT,
+        "missing": _MISSING,
         "script_limit": str(SCRIPT_LIMIT),
         "total_limit": str(TOTAL_LIMIT),
         "report_device": report_device,
         "power_off": "yes" if power_off else "no",
     }
     header = "".join(f"{name}={posix_quote(value)}\n" for name, value in settings.items())
-    return header + _data("deprovision_linux.sh")
+    return header + _data("deprovision_scrub.sh") + _data("deprovision_linux.sh")
 
 
 def windows_runner(user: str) -> str:

@@ -106,11 +106,11 @@ def graph_of(image: FinishedImage) -> BlockGraph:
 
 def _deprovision(context: BuildContext, session: Session, step: StepReport) -> None:
     path, _ = deprovision.default_script(session.guest.os_type)
-    if _read(session, path) is None:
-        context.bus.warn(f"A customizer removed {path}; AIB's default is used.", code="DeprovisionScript")
-        place_default_script(session)
-    deprovision.start(session.guest, user=session.access.user, timeout=context.deadline.remaining(120))
+    timeout = context.deadline.remaining(120)
+    missing = deprovision.start(session.guest, user=session.access.user, timeout=timeout)
     session.guest.disconnect()
+    if missing:
+        context.bus.warn(f"A customizer removed {path}; AIB's default is used.", code="DeprovisionScript")
     with (
         Wait(context.bus, "Deprovisioning; the VM powers off by itself"),
         phase(context.bus, "Deprovision and stop", where="guest", stage="Generalize"),

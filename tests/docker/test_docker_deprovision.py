@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 from provisioners import deprovision, generalized
 
@@ -32,15 +33,16 @@ touch /tmp/script_1.sh /tmp/keep-me
 class ContainerFiles:
     """ImageFiles over `docker exec`."""
 
-    def __init__(self, containers) -> None:
+    def __init__(self, containers, service: str = "generalized") -> None:
         self._inside = containers.inside
+        self._service = service
 
     def read(self, path: str) -> bytes | None:
-        text = self._inside("generalized", "sh", "-c", 'test -f "$1" && { echo :; cat "$1"; }', "sh", path)
+        text = self._inside(self._service, "sh", "-c", 'test -f "$1" && { echo :; cat "$1"; }', "sh", path)
         return text[2:].encode() if text else None
 
     def listdir(self, path: str) -> list[str] | None:
-        text = self._inside("generalized", "sh", "-c", 'test -d "$1" && { echo :; ls -A "$1"; }', "sh", path)
+        text = self._inside(self._service, "sh", "-c", 'test -d "$1" && { echo :; ls -A "$1"; }', "sh", path)
         return text.split("\n")[1:-1] if text else None
 
 
@@ -77,6 +79,46 @@ def test_an_override_replaces_the_script_but_not_the_scrub(containers, connect) 
     assert shadow == "640 root:shadow\n"
     processes = containers.inside("generalized", "ps", "-eo", "uid")
     assert "1000" not in processes.split()
+
+
+WAAGENT = """#!/bin/sh
+echo "$0 $*" >>/waagent.log
+"""
+
+
+def test_aibs_default_asks_waagent_for_no_version_and_replaces_a_script_that_is_gone(
+    containers, connect, monkeypatch
+) -> None:
+    guest = connect("defaulted")
+    install = ": >/report; cat >/usr/sbin/waagent; chmod 755 /usr/sbin/waagent"
+    assert guest.run(["sudo", "sh", "-c", install], timeout=30, stdin=WAAGENT.encode()).exit_code == 0
+    real = deprovision.linux_runner
+    monkeypatch.setattr(
+        deprovision, "linux_runner", lambda user: real(user, power_off=False, report_device="/report")
+    )
+    assert deprovision.start(guest, user="packer", timeout=30)
+    until, report = time.monotonic() + 30, ""
+    while deprovision.SCRUB_MARK not in report and time.monotonic() < until:
+        report = containers.inside("defaulted", "cat", "/report")
+    parsed = deprovision.parse_report(report)
+    assert (parsed.deprovision_exit, parsed.scrub_exit) == (0, 0), report
+    assert "WAAGENT=/usr/sbin/waagent" in parsed.log
+    assert any(line.startswith("--- AIB's default: waagent is looked up") for line in parsed.log)
+    log = ["sh", "-c", "cat /waagent.log; rm /waagent.log"]
+    assert containers.inside("defaulted", *log) == "/usr/sbin/waagent -force -deprovision+user\n"
+    assert generalized.findings(ContainerFiles(containers, "defaulted"), "packer") == []
+
+    # Another waagent on the PATH: the script itself has to find out which one works.
+    again = f"""cp /usr/sbin/waagent /usr/local/sbin/
+cat >{deprovision.LINUX_PATH} <<'EOF'
+{deprovision.LINUX_DEFAULT}EOF
+cat >/runner.sh <<'RUNNER'
+{deprovision.linux_runner("packer")}RUNNER
+sh /runner.sh"""
+    containers.inside("defaulted", "bash", "-c", again)
+    assert containers.inside("defaulted", *log) == (
+        "/usr/local/sbin/waagent -version\n/usr/local/sbin/waagent -force -deprovision+user\n"
+    )
 
 
 def test_runner_is_clean_shell() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from provisioners import deprovision, generalized
+from provisioners.base import StepError
+from provisioners.guest import CommandResult, GuestError, LinkLostError
 
 CLEAN = {
     "/etc/passwd": b"root:x:0:0::/root:/bin/sh\nops:x:1001:1001::/home/ops:/bin/sh\npackers:x:5:5::/p:sh\n",
@@ -105,7 +107,7 @@ def test_odd_users_are_refused(user: str) -> None:
 def test_runners_carry_their_settings() -> None:
     runner = deprovision.linux_runner("pack.er")
     assert runner.startswith("build_user='pack.er'\nuser_re='pack\\.er'\n")
-    assert runner.rstrip().endswith("main")
+    assert runner.rstrip().endswith('"${1:-main}"')
     assert "$buildUser = 'packer'\n$script = 'C:\\DeprovisioningScript.ps1'" in deprovision.windows_runner(
         "packer"
     )
@@ -114,10 +116,29 @@ def test_runners_carry_their_settings() -> None:
     assert "/oobe /generalize /quiet /quit" in deprovision.default_script("Windows")[1]
 
 
-def test_start_detaches_by_stdin(linux, windows) -> None:
-    deprovision.start(linux, user="packer", timeout=10)
-    argv, stdin = linux.runs[0]
-    assert argv[:4] == ["sudo", "-n", "-E", "sh"]
+@pytest.mark.parametrize("said", ["", "GOLDSMITH-DEPROVISION script missing"])
+def test_start_launches_by_stdin_and_tells_whether_the_script_was_gone(linux, said: str) -> None:
+    linux.answers = [CommandResult(0, stdout=said)]
+    assert deprovision.start(linux, user="packer", timeout=10) is bool(said)
+    ((argv, stdin),) = linux.runs
+    assert (argv[:4], argv[-1]) == (["sudo", "-n", "sh", "-c"], "launch")
     assert stdin == deprovision.linux_runner("packer").encode()
-    deprovision.start(windows, user="packer", timeout=10)
+
+
+def test_start_is_taken_for_granted_when_the_link_ends_and_refused_without_sudo(linux) -> None:
+    linux.answers = [LinkLostError("gone"), CommandResult(1, ("sudo: a password is required",))]
+    assert not deprovision.start(linux, user="packer", timeout=10)
+    with pytest.raises(StepError, match="could not be started"):
+        deprovision.start(linux, user="packer", timeout=10)
+
+
+def test_start_on_windows_puts_back_what_a_customizer_removed(windows, monkeypatch) -> None:
+    def gone(*_, **__):
+        raise GuestError("no such file")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(windows, "get", gone)
+        assert deprovision.start(windows, user="packer", timeout=10)
+    assert windows.files[deprovision.WINDOWS_PATH] == deprovision.WINDOWS_DEFAULT.encode()
     assert "'SYSTEM'" in windows.encoded(0)
+    assert not deprovision.start(windows, user="packer", timeout=10)
