@@ -38,7 +38,7 @@ _EXTERNAL_DATA = 1 << 2
 class Imported:
     """What an import did, as ids. `already_here` stayed as it was; `other_making` is left out, because a
     layer below it was made on this machine too, and differs. `without_base` are the sources of imported
-    layers that this machine lacks: until they come, those layers are of no use.
+    layers and images that this machine lacks: until they come, those are of no use.
     """
 
     layers: list[str] = field(default_factory=list)
@@ -138,6 +138,7 @@ class _Arrival:
             if folder.exists() and self._cache.finished.adopt(folder, image_id) is not None:
                 done.images.append(image_id)
         sources = {layer.meta.source for layer in self._layers if layer.meta.id in done.layers}
+        sources |= {image.meta.source for image in self._cache.finished.all() if image.meta.id in done.images}
         done.without_base = sorted(source for source in sources if is_drawn(source) and not self._has(source))
         return done
 

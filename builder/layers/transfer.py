@@ -87,7 +87,8 @@ def select(
             details=(f"Templates with layers here: {', '.join(known) or 'none'}",),
         )
     whole = _with_parents(layers, layers_named)
-    sources = sorted({one.meta.source for one in whole})
+    # A finished image is found by what it was made of, so it needs its source's identity there, too.
+    sources = sorted({layer.meta.source for layer in whole} | {image.meta.source for image in found})
     chosen = {key: meta for source in sources if with_base for key, meta in _base_of(bases, source)}
     included = {meta.identity for meta in chosen.values()}
     lacking = tuple(source for source in sources if source not in included and is_drawn(source))

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builder.disk import extents
 from builder.disk.extents import (
     BLOCK,
     allocated_size,
+    appearing,
     clone,
     content_digest,
     data_extents,
@@ -140,3 +142,26 @@ def test_without_copy_file_range_the_copy_is_still_exact(
     source = sparse(tmp_path / "a", 4 * MIB, (MIB + 3, b"x" * (MIB + 1)))
     clone(source, tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("can_be_nameless", [True, False])
+def test_a_file_appears_whole_or_not_at_all(
+    tmp_path: Path, can_be_nameless: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_be_nameless:
+        monkeypatch.setattr(extents, "_nameless", lambda _: None)
+    path = tmp_path / "file"
+    with appearing(path) as stream:
+        stream.write(b"first" * 10_000)
+        assert not path.exists()
+    assert path.read_bytes() == b"first" * 10_000
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ZeroDivisionError), appearing(path) as stream:
+        stream.write(b"second")
+        1 / 0  # noqa: B018 - whatever goes wrong
+    assert path.read_bytes() == b"first" * 10_000
+    with appearing(path, 0o644) as stream:
+        stream.write(b"third")
+    assert path.read_bytes() == b"third"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert names(tmp_path) == ["file"]
