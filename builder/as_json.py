@@ -12,7 +12,7 @@ from typing import Any
 def to_json(value: object) -> Any:  # noqa: ANN401 - JSON
     """A record, or a list of them, as JSON values with camelCase names, as Azure writes them."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {_camel(item.name): to_json(getattr(value, item.name)) for item in fields(value)}
+        return {camel(item.name): to_json(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):
@@ -22,6 +22,7 @@ def to_json(value: object) -> Any:  # noqa: ANN401 - JSON
     return str(value) if isinstance(value, Path) else value
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """`run_id` as `runId`."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

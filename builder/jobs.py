@@ -65,9 +65,10 @@ def build_job(
     sinks: Sequence[Sink],
     output_dir: Path,
     options: BuildOptions,
+    run_id: str | None = None,
 ) -> BuildResult:
-    """Build one template; it is recorded, and `sinks` see it. Raises EnvironmentProblem when the home
-    cannot be used; how the build itself ends is its result.
+    """Build one template; it is recorded (as `run_id`), and `sinks` see it. Raises EnvironmentProblem when
+    the home cannot be used; how the build itself ends is its result.
     """
     from builder.deadline import Deadline
     from builder.engine import build
@@ -82,7 +83,7 @@ def build_job(
     bus = EventBus(job.redactor)
     with ExitStack() as stack:
         try:
-            run = RunDirectory.create(home, template=template, document=document)
+            run = RunDirectory.create(home, template=template, document=document, run_id=run_id)
             record = stack.enter_context(RecordSink(run))
         except OSError as error:
             raise home.unusable(error) from error

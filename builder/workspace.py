@@ -27,7 +27,7 @@ from templates.model import ImageTemplate
 RECORD = "workspace.json"
 _POLL_SECONDS = 0.5
 # No build takes longer (buildTimeoutInMinutes is at most 960): one that does is stuck.
-_WAIT_SECONDS = 960 * 60.0
+WAIT_SECONDS = 960 * 60.0
 
 
 class Workspace:
@@ -153,7 +153,7 @@ class Workspace:
         if not self._wait:
             raise self._conflict()
         what = f"Waiting for {self._holder()} to leave {self.name}"
-        end = time.monotonic() + _WAIT_SECONDS
+        end = time.monotonic() + WAIT_SECONDS
         # The other build's time is none of our own.
         with self._services.deadline.pause(), Wait(self._services.bus, what):
             while not self._lock.try_acquire(runId=self.run_id):

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from builder.errors import ExitCode, UsageError
-from builder.settings import Home, Settings, load_settings
+from builder.settings import Home
 
 if TYPE_CHECKING:
+    from builder.cli.reading import Reading
     from builder.engine import BuildOptions
     from builder.jobs import Job
+    from builder.settings import Settings
 
 EPILOG = """
 Examples:
@@ -23,6 +25,8 @@ Examples:
   build template.json --var region=westeurope --var-file prod.json
 
   build template.json --from "install nginx"
+
+  build web.json db.json --jobs 2
 
   build template.json --on-error ask
 
@@ -52,6 +56,9 @@ def run(
         str | None,
         typer.Option("--from", metavar="STEP", help="run again from this customizer on, a number or a name"),
     ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, help="build so many templates at once, as far as this host can")
+    ] = 1,
     wait: Annotated[bool, typer.Option("--wait", help="wait while the same template is being built")] = False,
     output_dir: Annotated[Path, typer.Option(help="where a VHD without uri goes")] = Path(),
     events: Annotated[str | None, typer.Option(help="JSON lines to a file, or - for stdout")] = None,
@@ -59,7 +66,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="only errors and artifacts")] = False,
 ) -> None:
     """Build golden images: source, customize, generalize, validate, distribute."""
-    from builder.cli.reading import read_documents
+    from builder.cli.reading import Reading
     from builder.jobs import jobs_of
 
     if on_error not in (None, "cleanup", "keep", "ask"):
@@ -71,17 +78,23 @@ def run(
         )
     home = Home()
     home.ensure()
-    documents = read_documents(
-        templates, home=home, var=var or [], var_file=var_file or [], parameters=parameters, strict=strict
-    )
-    jobs = jobs_of(documents)
-    check_from(jobs, from_step)
+    reading = Reading.of(home, var or [], var_file or [], parameters, strict=strict)
+    asked = jobs_of([reading.read(file) for file in templates])
+    check_from(asked, from_step)
+    several = jobs > 1 and len(asked) > 1
+    if several and on_error == "ask":
+        raise UsageError(
+            "--on-error ask needs the terminal for one build at a time.",
+            hint="Leave --jobs out, or say keep.",
+        )
     from builder.engine import BuildOptions
 
     options = BuildOptions(on_error, wait, no_cache, from_step)  # type: ignore[arg-type]
-    settings = load_settings(home)
     faces = Faces(events=events, plain=plain, quiet=quiet)
-    code = _one_after_the_other(home, settings, jobs, faces, output_dir, options)
+    if several:
+        code = _at_once(reading, asked, faces, output_dir, options, jobs)
+    else:
+        code = _one_after_the_other(home, reading.settings, asked, faces, output_dir, options)
     if code != ExitCode.OK:
         raise typer.Exit(int(code))
 
@@ -124,3 +137,27 @@ def _one_after_the_other(
         if codes[-1] == ExitCode.CANCELLED:
             break
     return worst(codes)
+
+
+def _at_once(
+    reading: Reading, jobs: Sequence[Job], faces: Faces, output_dir: Path, options: BuildOptions, wanted: int
+) -> ExitCode:
+    from builder.jobs import worst
+    from builder.together.capacity import capacity, sizes_of
+    from builder.together.crew import Crew, builds_of
+    from builder.ui.together import open_together
+
+    settings = reading.settings
+    room = capacity(wanted, sizes_of([job.template for job in jobs], settings))
+    with open_together(
+        total=len(jobs), events=faces.events, plain=faces.plain, quiet=faces.quiet
+    ) as together:
+        if room.reason:
+            together.say(f"--jobs {wanted} is cut to {room.at_once}: {room.reason}.")
+        crew = Crew(
+            builds_of(reading, jobs, output_dir, options),
+            room.at_once,
+            together,
+            stop_seconds=settings.cleanup_timeout,
+        )
+        return worst(crew.run())

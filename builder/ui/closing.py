@@ -32,13 +32,13 @@ LOOKS = {
     "timedout": Look("✗", "x", "bold red", "timed out"),
     "cancelled": Look("■", "!", "yellow", "cancelled"),
 }
-_STATES = {
+STATES = {
     "Succeeded": LOOKS["succeeded"],
     "PartiallySucceeded": LOOKS["cancelled"],
     "Canceled": LOOKS["cancelled"],
     "Failed": LOOKS["failed"],
 }
-_ERROR_STYLES = {"error": "red", "detail": "", "output": "dim", "path": "", "hint": ""}
+ERROR_STYLES = {"error": "red", "detail": "", "output": "dim", "path": "", "hint": ""}
 
 
 def print_closing(console: Console, tally: Tally, *, ascii_only: bool = False) -> None:
@@ -55,7 +55,7 @@ def print_closing(console: Console, tally: Tally, *, ascii_only: bool = False) -
     if failure:
         # Paths and commands are not folded by us, so that they can be copied whole.
         for kind, text in error_lines(failure):
-            line = Text(style=_ERROR_STYLES[kind])
+            line = Text(style=ERROR_STYLES[kind])
             if kind == "error":
                 line.append("error: ", style="bold")
             elif kind == "hint":
@@ -66,7 +66,7 @@ def print_closing(console: Console, tally: Tally, *, ascii_only: bool = False) -
             console.print(line, soft_wrap=True)
         console.print()
     if tally.finished is not None:
-        look = _STATES[tally.finished.state]
+        look = STATES[tally.finished.state]
         mark = look.ascii if ascii_only else look.mark
         console.print(
             Text(f"{mark} {clean(closing_line(tally))}", style=f"{look.style} bold"), soft_wrap=True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from builder.errors import UsageError
 from builder.events import Envelope
@@ -47,5 +48,9 @@ class JsonLinesSink:
 
     def __call__(self, envelope: Envelope) -> None:
         """Write one event."""
-        self._stream.write(json.dumps(envelope.to_json(), ensure_ascii=False, default=str) + "\n")
+        self.write(envelope.to_json())
+
+    def write(self, data: Mapping[str, Any]) -> None:
+        """Write one line."""
+        self._stream.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
         self._stream.flush()

@@ -136,6 +136,18 @@ def test_no_cache_and_from_contradict_each_other(
     assert built == []
 
 
+def test_several_builds_at_once_cannot_ask(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [write(tmp_path / f"{name}.json", resource(name)) for name in ("a", "b")]
+    assert main(["run", *files, "--jobs", "2", "--on-error", "ask"]) == 2
+    assert "one build at a time" in capsys.readouterr().err
+    assert main(["run", *files, "--jobs", "0"]) == 2
+    assert built == []
+    assert main(["run", files[0], "--jobs", "2", "--on-error", "ask", "--quiet"]) == 0
+    assert len(built) == 1, "one template needs no process of its own"
+
+
 @pytest.mark.parametrize(
     ("codes", "code"),
     [((0, 0), 0), ((0, 5), 5), ((5, 2, 0), 2), ((2, 1), 1), ((1, 4, 3), 1), ((3, 4), 4), ((1, 130, 0), 130)],

@@ -1,0 +1,1 @@
+"""Several builds at once, each in a process of its own."""
