@@ -87,19 +87,29 @@ class Ext4Image:
 
     def read_many(self, paths: Sequence[str]) -> dict[str, bytes | None]:
         """Several files at the cost of one."""
-        real = {path: self._follow(path) for path in paths}
+        return self.look(paths, ())[0]
+
+    def look(
+        self, files: Sequence[str], directories: Sequence[str]
+    ) -> tuple[dict[str, bytes | None], dict[str, list[str] | None]]:
+        """What `read` and `listdir` say of many paths, at the cost of one."""
+        found = self._follow_all(files, "regular")
+        listed = self._follow_all(directories, "directory")
         with tempfile.TemporaryDirectory(prefix="goldsmith-ext4-") as folder:
-            wanted = [path for path in paths if real[path]]
-            places = {path: Path(folder, str(number)) for number, path in enumerate(wanted)}
-            commands = [f"dump {_quote(str(real[path]))} {_quote(str(places[path]))}" for path in wanted]
-            if commands:
-                self._debugfs(commands)
-            return {path: _content(places.get(path)) for path in paths}
+            places = {path: Path(folder, str(number)) for number, path in enumerate(found)}
+            commands = [f"dump {_quote(real)} {_quote(str(places[path]))}" for path, real in found.items()]
+            commands += [f"ls -p {_quote(real)}" for real in listed.values()]
+            texts = self._debugfs(commands)[len(found) :] if commands else []
+            contents = {path: _content(places.get(path)) for path in files}
+        names = {
+            path: sorted(entry.name for entry in _children(text))
+            for path, text in zip(listed, texts, strict=True)
+        }
+        return contents, {path: names.get(path) for path in directories}
 
     def listdir(self, path: str) -> list[str] | None:
         """The names in a directory, sorted; None when it is none."""
-        entries = self.scandir(path)
-        return None if entries is None else sorted(entry.name for entry in entries)
+        return self.look((), [path])[1][path]
 
     def scandir(self, path: str) -> list[Entry] | None:
         """The entries of a directory without `.` and `..`; None when it is none."""
@@ -107,7 +117,7 @@ class Ext4Image:
         if real is None:
             return None
         (text,) = self._debugfs([f"ls -p {_quote(real)}"])
-        return [entry for entry in _entries(text) if entry.name not in {".", "..", ""} and entry.inode]
+        return _children(text)
 
     def exists(self, path: str) -> bool:
         """Whether something has that name; a dangling symbolic link has."""
@@ -115,9 +125,11 @@ class Ext4Image:
 
     def readlink(self, path: str) -> str | None:
         """Where a symbolic link points, as written; None when it is none."""
-        if self._type(path) != "symlink":
-            return None
         (text,) = self._debugfs([f"stat {_quote(path)}"])
+        return self._target(path, text) if _type_in(text) == "symlink" else None
+
+    def _target(self, path: str, text: str) -> str:
+        """Where the symbolic link points whose `stat` printed `text`."""
         fast = re.search(r'^Fast link dest: "(.*)"$', text, re.MULTILINE | re.DOTALL)
         if fast:
             return fast[1]
@@ -142,19 +154,28 @@ class Ext4Image:
 
     def _type(self, path: str) -> str | None:
         (text,) = self._debugfs([f"stat {_quote(path)}"])
-        found = re.search(r"^Inode: \d+\s+Type: (.+?)\s+Mode:", text)
-        return found[1] if found else None
+        return _type_in(text)
 
     def _follow(self, path: str, want: str = "regular") -> str | None:
         """The path after following a final symbolic link, when it is of the wanted type."""
+        return self._follow_all([path], want).get(path)
+
+    def _follow_all(self, paths: Sequence[str], want: str) -> dict[str, str]:
+        """Those of the paths that are of the wanted type, and where a final symbolic link leads."""
+        left, found = {path: path for path in paths}, dict[str, str]()
         for _ in range(_MAX_LINKS):
-            kind = self._type(path)
-            if kind != "symlink":
-                return path if kind == want else None
-            target = self.readlink(path) or ""
-            # debugfs follows links in the middle itself, so plain joining is enough.
-            path = str(PurePosixPath(path).parent / target)
-        return None
+            if not left:
+                break
+            texts = self._debugfs([f"stat {_quote(real)}" for real in left.values()])
+            looked, left = left, {}
+            for (path, real), text in zip(looked.items(), texts, strict=True):
+                kind = _type_in(text)
+                if kind == "symlink":
+                    # debugfs follows links in the middle itself, so plain joining is enough.
+                    left[path] = str(PurePosixPath(real).parent / self._target(real, text))
+                elif kind == want:
+                    found[path] = real
+        return found
 
     def _debugfs(self, commands: Sequence[str]) -> list[str]:
         """What each command printed. A command that fails printed nothing."""
@@ -263,6 +284,16 @@ def _split(output: str, commands: Sequence[str]) -> list[str]:
         else:
             results.append(rest)
     return results
+
+
+def _type_in(text: str) -> str | None:
+    """The type of file that `stat` printed."""
+    found = re.search(r"^Inode: \d+\s+Type: (.+?)\s+Mode:", text)
+    return found[1] if found else None
+
+
+def _children(text: str) -> list[Entry]:
+    return [entry for entry in _entries(text) if entry.name not in {".", "..", ""} and entry.inode]
 
 
 def _entries(text: str) -> Iterator[Entry]:

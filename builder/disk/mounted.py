@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -77,6 +77,19 @@ class MountedImage:
             view, inner = self._at(self._real(path))
             self._directories[path] = view.listdir(inner)
         return self._directories[path]
+
+    def foresee(self, files: Iterable[str], directories: Iterable[str]) -> None:
+        """Look at many paths before they are asked for: those of the root file system at the cost of one."""
+        root = self._mounts.get("/")
+        # Across links each part of a path has to be looked at anyway.
+        if self._links_cross or not isinstance(root, Ext4Image):
+            return
+        contents, names = root.look(
+            [path for path in files if self._at(path)[0] is root],
+            [path for path in directories if self._at(path)[0] is root],
+        )
+        self._files.update(contents)
+        self._directories.update(names)
 
     def _at(self, path: str) -> tuple[FileView, str]:
         for point in sorted(self._mounts, key=len, reverse=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.disk import ext4, mounted
+from builder.disk import ext4, foresight, mounted
 from builder.errors import BuildError
 from builder.events import Wait
 from provisioners import generalized
@@ -42,8 +42,10 @@ def prove(context: BuildContext, image: Path, user: str) -> str:
     try:
         with Wait(context.bus, "Proving that the image is generalized"):
             files, unproved = mounted.join(image, *ext4.find_root(image))
-            findings = generalized.findings(files, user)
-            for remark in generalized.remarks(files, user):
+            findings, remarks = foresight.ask(
+                files, lambda looks: (generalized.findings(looks, user), generalized.remarks(looks, user))
+            )
+            for remark in remarks:
                 context.bus.warn(f"{remark}: a customizer put it there, so it stays.", code="Access")
     except ext4.UnsupportedFilesystem as error:
         context.bus.warn(f"The image could not be proved offline: {error.message}", code="Unproved")
