@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from builder import runs
+from builder.bench.home import dead as dead_benches
 from builder.journal import Journal, inside
 from builder.lock import FileLock
 from builder.sources.scratch import remove_tree
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 ItemKind = Literal[
     "workspace", "run", "kept", "download", "temporary", "base", "reservation", "orphan",
-    "layer", "memory", "image", "transfer",
+    "layer", "memory", "image", "transfer", "bench",
 ]  # fmt: skip
 
 # Younger ones may belong to a build under way: no build takes longer than 960 minutes (AIB).
@@ -211,6 +212,10 @@ def _stale(home: Home, report: GcReport) -> None:
         if root.is_dir():
             for path in _temporaries(root):
                 _remove_if_stale(report, "temporary", path, root)
+    for path in dead_benches(home):
+        # Most of it is links of what the home keeps: what is freed is not worth finding out.
+        item = GcItem("bench", path.name, "the bench that used it is gone", 0, path)
+        _remove(report, item, path.parent)
     for path in home.root.glob(".doctor-*"):
         _remove_if_stale(report, "temporary", path, home.root)
     scratch = Path(tempfile.gettempdir())

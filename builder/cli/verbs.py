@@ -132,6 +132,12 @@ VERBS: tuple[Verb, ...] = (
         ("build shell latest",),
     ),
     Verb(
+        "bench",
+        "builder.cli.bench:app",
+        "Measure how long builds of a template take: cold, warm, edited, unchanged.",
+        ("build bench template.json", "build bench template.json -n 3 --case warm,edited --json"),
+    ),
+    Verb(
         "gc",
         "builder.cli.gc:app",
         "Clear away what interrupted builds left behind.",

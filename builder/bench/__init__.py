@@ -1,0 +1,1 @@
+"""`build bench`: how long builds of a template take here, from several beginnings."""
