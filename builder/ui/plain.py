@@ -104,6 +104,7 @@ class PlainSink:
             case ArtifactProduced():
                 self._line(f"  made {event.run_output} ({event.type}): {event.path}", at)
             case RunFinished():
+                self._waits.clear()  # of a build whose process was killed nobody ends them
                 self._close(at)
 
     def _progress(self, event: WaitProgress, at: datetime) -> None:

@@ -25,6 +25,7 @@ from builder.events import (
     WaitStarted,
 )
 from builder.ui.console import make_console
+from builder.ui.plain import PlainSink
 from builder.ui.together import Together, open_together
 from builder.ui.together_terminal import TogetherTerminal
 
@@ -136,3 +137,15 @@ def test_a_terminal_has_a_line_for_each_under_way() -> None:
     ):
         assert expected in said
     assert "\x1b[2J" not in out.getvalue()
+
+
+def test_a_build_that_was_killed_is_not_said_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder.ui.plain._ANNOUNCE_AFTER", 0.0)
+    out = io.StringIO()
+    face = PlainSink(out)
+    face(at(WaitStarted(what="Booting")))
+    face._beat()
+    for event in bad():
+        face(at(event))
+    face._beat()
+    assert out.getvalue().count("Booting ...") == 1
