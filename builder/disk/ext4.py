@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from builder import process
+from builder.disk.journal import repaired_apart
 from builder.disk.partitions import Partition, PartitionTableError, partitions
 from builder.errors import BuildError
 
@@ -226,8 +227,17 @@ def preen(path: Path, offset: int = 0, *, timeout: float = 600) -> None:
     the file system is consistent, but e2fsck rightly calls it unfinished. Writes to the image.
     Raises BuildError for anything that is not safe to put right.
     """
+    if Ext4Image(path, offset).needs_recovery:
+        size = next((part.size for part in ext_partitions(path) if part.start == offset), path.stat().st_size)
+        repaired_apart(path, offset, size, lambda apart: _preen(apart, 0, path, timeout))
+    else:
+        _preen(path, offset, path, timeout)
+
+
+def _preen(file: Path, offset: int, path: Path, timeout: float) -> None:
+    """Preen the file system at `offset` of `file`; `path` is what messages call it."""
     program = process.require("e2fsck", PACKAGE)
-    with _plain_name(path) as name:
+    with _plain_name(file) as name:
         done = process.run([program, "-fp", f"{name}?offset={offset}"], timeout=timeout, ok=range(256))
     if done.exit_code not in (0, 1):
         lines = (done.stdout + done.stderr).replace(name, str(path)).splitlines()

@@ -77,8 +77,9 @@ class Series:
     ) -> Built:
         self.number += 1
         file = self.file(steps, **properties)
-        out, events = self.folder / f"out-{self.number}", self.folder / f"events-{self.number}.jsonl"
-        out.mkdir()
+        place = self.folder / f"{self.name}-{self.number}"
+        out, events = place / "out", place / "events.jsonl"
+        out.mkdir(parents=True)
         result = self.cli(file, "--output-dir", out, "--events", events, *options, env=env)
         lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
         return Built(result, lines, out / f"{self.name}-vhd.vhd")

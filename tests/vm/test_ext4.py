@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.disk import qemu_img
-from builder.disk.ext4 import Ext4Image, UnsupportedFilesystem, find_root, fsck
+from builder.disk.ext4 import Ext4Image, UnsupportedFilesystem, find_root, fsck, preen
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.errors import BuildError
 from builder.process import require, run
@@ -168,3 +168,25 @@ def test_a_disk_without_a_root_says_what_it_has(disk: Path, tmp_path: Path) -> N
         "partition 2: xfs",
         "partition 3: ext without /etc",
     )
+
+
+def test_a_journal_is_replayed_inside_the_image(disk: Path, tmp_path: Path) -> None:
+    """A block written into the journal only, as a frozen guest leaves it: afterwards the file shows it."""
+    image = tmp_path / "disk.raw"
+    image.write_bytes(disk.read_bytes())
+    root = Ext4Image(image, START)
+    (block,) = root._debugfs(["bmap /var/large 0"])
+    new = tmp_path / "new"
+    new.write_bytes(b"from the journal".ljust(1024, b"."))
+    script = tmp_path / "script"
+    script.write_text(f"jo\njw -b {block.strip()} {new}\njc\n")
+    run([require("debugfs", "e2fsprogs"), "-w", "-f", script, f"{image}?offset={START}"], timeout=60)
+    assert root.needs_recovery
+    assert (root.read("/var/large") or b"")[:16] != b"from the journal"
+    before = image.read_bytes()[:START]
+    preen(image, START)
+    fsck(image, START)
+    assert not root.needs_recovery
+    assert (root.read("/var/large") or b"")[:16] == b"from the journal"
+    assert image.read_bytes()[:START] == before
+    assert list(tmp_path.glob(".journal*")) == []

@@ -197,6 +197,22 @@ def test_a_steps_secret_is_in_no_memory_snapshot(built: Series) -> None:
     assert other.outcomes() == ["cached", "succeeded", "succeeded"], "a new secret is noticed"
 
 
+def test_a_kept_guest_is_found_as_the_failed_step_left_it(built: Series) -> None:
+    series = Series(built.cli, built.folder, "kept")
+    steps = [shell("Breaks", "nohup sleep 7531 >/dev/null 2>&1 &", "echo here > /tmp/note; sleep 1; exit 3")]
+    failed = series(steps, "--on-error", "keep")
+    assert failed.result.code == 1, failed.result.text
+    run = next(e["runId"] for e in failed.events if e["kind"] == "run.started")
+    look = "cat /tmp/note; cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 7531'; exit 5\n"
+    first = built.cli("shell", run, stdin=look)
+    assert first.code == 5, first.text
+    assert first.out.splitlines()[-2] == "here"
+    assert int(first.out.splitlines()[-1]) >= 1
+    # Its disk has moved on since: from now on it is booted.
+    second = built.cli("shell", run, stdin="uptime -s; exit 6\n")
+    assert second.code == 6, second.text
+
+
 def test_every_layer_is_sound_on_its_own(built: Series, base_disk: SourceDisk, tmp_path: Path) -> None:
     """fsck is clean on each, after its journal was replayed on a copy; so is the qcow2 itself."""
     layers = {layer.meta.instance: layer for layer in built.store.all()}
@@ -204,11 +220,11 @@ def test_every_layer_is_sound_on_its_own(built: Series, base_disk: SourceDisk, t
     for layer in layers.values():
         assert qemu_img.check(layer.folder / "disk.qcow2", "qcow2").clean
         chain, below = [layer], layer
-        while below.meta.parent:
+        while below.meta.parent in layers:
             below = layers[below.meta.parent]
             chain.append(below)
         if below.meta.kind != BOOT or below.meta.source != source_of(built):
-            continue
+            continue  # of a source that is not at hand, or over a layer that another test damaged
         graph = base_disk.graph
         for one in reversed(chain):
             graph = BlockGraph((*graph.layers, one.disk))
