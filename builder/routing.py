@@ -13,6 +13,7 @@ from builder.layers.route import Known, LinkSpec, Route, Wishes, find_route, ima
 from builder.plan import step_name
 from builder.vm import accelerator as accelerators
 from builder.vm.identity import machine_key
+from provisioners.deprovision import default_script
 from templates.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def find(
         return Routing(Route(why_not=why_not), cache, "", "")
     properties = template.properties
     wanted = properties.vm_profile.os_disk_size_gb * GIB
-    boot = {"generation": source.generation, "network": str(properties.extensions.network)}
+    boot = {
+        "generation": source.generation,
+        "network": str(properties.extensions.network),
+        "deprovision": default_script(source.os_type)[1],  # it lies in the guest from the start
+    }
     links = make_links(
         source.identity,
         boot,

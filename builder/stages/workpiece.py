@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.disk import qemu_img
-from builder.errors import BuildError, BuildTimeoutError, CancelledError
+from builder.errors import BuildError, BuildTimeoutError, CancelledError, EnvironmentProblem
 from builder.layers.layer import ACCESS, GROW, SEED, Layer
 from builder.layers.route import Link
 from builder.phases import phase
@@ -121,8 +121,8 @@ class Workpiece:
             try:
                 if self._go_on_from(layers):
                     return
-            except (BuildTimeoutError, CancelledError):
-                raise
+            except (BuildTimeoutError, CancelledError, EnvironmentProblem):
+                raise  # none of the layer's doing
             except GoldsmithError as error:
                 if context.deadline.expired:
                     raise
