@@ -89,6 +89,9 @@ class Bench:
                 continue
             if case == "edited" and self._template.note:
                 self._say(f"edited: {self._template.note}")
+            if case == "unchanged" and self._edits:
+                self._say("unchanged: a build that does not count, as the last one was an edited one")
+                self._build("preparing", 0)
             for number in range(1, times + 1):
                 measured.append(self._case(case, number))
                 self._say(f"{case} {number}/{times}: {measured[-1].seconds:.2f} s")

@@ -40,13 +40,16 @@ class BenchHome:
         return path
 
     def begin_anew(self) -> None:
-        """As before the first build, but for the cache: runs, images, versions and numbers."""
-        for folder in (self.out, self.home.runs, self.home.images, self.home.regions, self.home.staging):
+        """As before the first build, but for the cache: runs, images, versions and numbers.
+
+        VHDs stay where they are: a build that makes the same one again has nothing to do, here and elsewhere.
+        """
+        for folder in (self.home.runs, self.home.images, self.home.regions, self.home.staging):
             if folder.exists():
                 remove_tree(folder)
         for file in self.home.root.glob(f"{self.home.registry.name}*"):
             file.unlink()
-        self.out.mkdir()
+        self.out.mkdir(exist_ok=True)
         for name in ("images", "regions"):
             _link_tree(self._real.root / name, self.home.root / name)
         if self._real.registry.exists():

@@ -140,9 +140,11 @@ def test_its_home_is_furnished_from_the_real_one_and_goes(real: Home) -> None:
         image = home.images / "g/web/r.vhd"
         assert image.samefile(real.images / "g/web/r.vhd")
         image.unlink()
-        (home.registry).unlink()
+        (place.out / "out.vhd").write_text("")
+        home.registry.unlink()
         place.begin_anew()
         assert image.exists()
+        assert (place.out / "out.vhd").exists(), "what is in its place already is not written again"
         with closing(sqlite3.connect(home.registry)) as registry:
             assert registry.execute("select name from sqlite_master").fetchall() == [("t",)]
     assert not (real.root / "cache/bench").exists()
@@ -254,14 +256,14 @@ def test_each_case_begins_where_it_should(
     everything = ["step", "warm"]
     assert [call["known"] for call in builds.calls[1:]] == [
         *([], [], ["warm"], ["warm"]),
-        *(everything, everything, everything, everything),
+        *(everything, everything, everything, everything, everything),
     ]
     plain, first, second = (
         ["echo {{ who }}", *more] for more in ([], ["# build bench: edit 1"], ["# build bench: edit 2"])
     )
     assert [call["lines"] for call in builds.calls] == [
         *([plain] for _ in range(5)),
-        *([first], [second], [plain], [plain]),
+        *([first], [second], [plain], [plain], [plain]),
     ]
     assert {call["cwd"] for call in builds.calls} == {tmp_path}
     assert not any("canary" in word for call in builds.calls for word in call["argv"])
