@@ -107,7 +107,8 @@ def graph_of(image: FinishedImage) -> BlockGraph:
 def _deprovision(context: BuildContext, session: Session, step: StepReport) -> None:
     path, _ = deprovision.default_script(session.guest.os_type)
     timeout = context.deadline.remaining(120)
-    missing = deprovision.start(session.guest, user=session.access.user, timeout=timeout)
+    with phase(context.bus, "Start deprovisioning", where="guest", stage="Generalize"):
+        missing = deprovision.start(session.guest, user=session.access.user, timeout=timeout)
     session.guest.disconnect()
     if missing:
         context.bus.warn(f"A customizer removed {path}; AIB's default is used.", code="DeprovisionScript")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Purpose = Literal["build", "validation"]
 RESTORE_SECONDS = 180.0
 """A restored guest answers within seconds, or it never will."""
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
 _UNUSED = 2 << 20
 """Bytes behind the last partition that mean nothing: the backup of the table, a rounding."""
 
@@ -97,7 +97,7 @@ class Session:
             self.machine.check()
             if time.monotonic() > end:
                 raise MachineTimeoutError(f"The guest did not power off within {timeout:.0f} s.")
-            time.sleep(POLL_SECONDS)
+            self.machine.wait_ended(POLL_SECONDS)
 
 
 @contextmanager
@@ -181,10 +181,9 @@ def _restore(context: BuildContext, machine: Machine, access: BuildAccess, start
     assert start.memory is not None  # noqa: S101 - only called with one
     timeout = context.deadline.remaining(RESTORE_SECONDS)
     try:
-        with phase(context.bus, "Restore", where="engine", stage="Boot"):
-            return restored_guest(
-                machine, access, start.memory, sessions=start.sessions, timeout=timeout, bus=context.bus
-            )
+        return restored_guest(
+            machine, access, start.memory, sessions=start.sessions, timeout=timeout, bus=context.bus
+        )
     except (AcceleratorError, CancelledError):
         raise
     except (MachineError, GuestError) as error:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder.events import EventBus, Wait
+from builder.phases import phase
 from builder.vm import snapshot
 from builder.vm.access import BuildAccess
 from builder.vm.cloud_init import await_cloud_init
@@ -83,9 +84,11 @@ def restored_guest(
     machine.guest = guest
     try:
         with Wait(bus, "Restoring the VM"):
-            snapshot.restore(machine, memory, timeout=timeout)
-            guest.connect(timeout=max(1.0, end - time.monotonic()))
-            care.wake(guest, sessions)
+            with phase(bus, "Restore", where="engine", stage="Boot"):
+                snapshot.restore(machine, memory, timeout=timeout)
+            with phase(bus, "Wake", where="guest", stage="Boot"):
+                guest.connect(timeout=max(1.0, end - time.monotonic()))
+                care.wake(guest, sessions)
     except BaseException:
         guest.disconnect()
         raise
