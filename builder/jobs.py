@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.errors import ExitCode, UsageError
+from builder.errors import ExitCode, PreflightError, UsageError
 
 if TYPE_CHECKING:
     from builder.engine import BuildOptions, BuildResult
@@ -56,6 +57,30 @@ def jobs_of(documents: Sequence[Document]) -> list[Job]:
             Job(document, template, redactor, place) for place, template in enumerate(document.templates)
         ]
     return jobs
+
+
+def check_places(jobs: Sequence[Job], output_dir: Path) -> None:
+    """Raises UsageError when two templates would put a VHD in the same place: the second would replace the
+    first. Two targets of one template are that template's problem.
+    """
+    from builder.distributors.vhd import place_of
+    from templates.model.distribute import VhdDistributor
+
+    taken: dict[str, Job] = {}
+    for job in jobs:
+        base = Path(job.document.file).absolute().parent
+        for model in job.template.properties.distribute:
+            if not isinstance(model, VhdDistributor):
+                continue
+            with suppress(PreflightError):  # a place that is none is said by the template's own checks
+                place = os.path.realpath(place_of(model, base, output_dir))
+                other = taken.setdefault(place, job)
+                if other is not job:
+                    raise UsageError(
+                        f"'{other.template.name}' and '{job.template.name}' would both write {place}.",
+                        hint="Give one of them another runOutputName or 'uri', or build them with "
+                        "different --output-dir.",
+                    )
 
 
 def build_job(

@@ -67,7 +67,7 @@ def run(
 ) -> None:
     """Build golden images: source, customize, generalize, validate, distribute."""
     from builder.cli.reading import Reading
-    from builder.jobs import jobs_of
+    from builder.jobs import check_places, jobs_of
 
     if on_error not in (None, "cleanup", "keep", "ask"):
         raise UsageError(f"--on-error {on_error}: choose cleanup, keep or ask.")
@@ -81,6 +81,7 @@ def run(
     reading = Reading.of(home, var or [], var_file or [], parameters, strict=strict)
     asked = jobs_of([reading.read(file) for file in templates])
     check_from(asked, from_step)
+    check_places(asked, output_dir)
     several = jobs > 1 and len(asked) > 1
     if several and on_error == "ask":
         raise UsageError(

@@ -44,13 +44,8 @@ class VhdDistributor:
 
     @cached_property
     def place(self) -> Path:
-        """Where the VHD goes. Raises PreflightError for a uri that is no place on this machine."""
-        name = f"{self._model.run_output_name}.vhd"
-        uri = self._model.uri.strip()
-        if not uri:
-            return self._services.output_dir.absolute() / name
-        path = self._services.base_dir.absolute() / _local_path(uri)
-        return path / name if uri.endswith("/") or path.is_dir() else path
+        """See `place_of`."""
+        return place_of(self._model, self._services.base_dir, self._services.output_dir)
 
     def target(self) -> str:
         """The file, links resolved."""
@@ -124,6 +119,16 @@ class VhdDistributor:
             for part in parts:
                 if not part.exists():
                     journal.gone(f"part:{part}")
+
+
+def place_of(model: VhdModel, base_dir: Path, output_dir: Path) -> Path:
+    """Where the VHD goes. Raises PreflightError for a uri that is no place on this machine."""
+    name = f"{model.run_output_name}.vhd"
+    uri = model.uri.strip()
+    if not uri:
+        return output_dir.absolute() / name
+    path = base_dir.absolute() / _local_path(uri)
+    return path / name if uri.endswith("/") or path.is_dir() else path
 
 
 def _check_replaceable(place: Path) -> None:

@@ -197,7 +197,7 @@ def template(folder: Path, name: str, command: list[str]) -> Path:
                     "x-goldsmith": {"secrets": {"T": {"command": command}}},
                 }
             ],
-            "distribute": [{"type": "VHD", "runOutputName": "out"}],
+            "distribute": [{"type": "VHD", "runOutputName": f"{folder.name}-{name}"}],
         },
     }  # fmt: skip
     file = folder / f"{name}.json"

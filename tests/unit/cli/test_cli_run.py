@@ -50,7 +50,7 @@ def resource(name: str = "web", command: str = "true") -> dict[str, Any]:
                 "version": "latest",
             },
             "customize": [{"type": "Shell", "inline": [command]}],
-            "distribute": [{"type": "VHD", "runOutputName": "out"}],
+            "distribute": [{"type": "VHD", "runOutputName": f"{name}-out"}],
         },
     }
 
@@ -163,7 +163,7 @@ def test_of_several_templates_the_worst_exit_code_counts(
         return SimpleNamespace(exit_code=ExitCode(done[-1]))
 
     monkeypatch.setattr("builder.engine.build", build)
-    files = [write(tmp_path / f"{number}.json", resource()) for number in range(len(codes))]
+    files = [write(tmp_path / f"{number}.json", resource(f"web{number}")) for number in range(len(codes))]
     assert main(["run", *files, "--quiet"]) == code
     until = codes.index(130) + 1 if 130 in codes else len(codes)
     assert done == list(codes[:until]), "a cancel ends all, nothing else does"
@@ -239,3 +239,18 @@ def test_a_crash_keeps_secrets(
     for text in (file.read_text(), capsys.readouterr().err):
         assert f"left with {MASK} in hand" in text
         assert "hunter2" not in text
+
+
+def test_two_templates_that_write_one_vhd_are_refused_before_any_run(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / name for name in ("a.json", "b.json")]
+    for file in files:
+        data = resource(file.stem)
+        data["properties"]["distribute"][0]["runOutputName"] = "same"
+        file.write_text(json.dumps(data))
+    assert main(["run", *map(str, files), "--output-dir", str(tmp_path)]) == ExitCode.BAD_TEMPLATE
+    said = capsys.readouterr().err
+    assert f"'a' and 'b' would both write {tmp_path / 'same.vhd'}." in said
+    assert built == []
+    assert not home.runs.exists()
