@@ -20,8 +20,13 @@ from builder.settings import Settings
 HOST_RESERVE_MIB = 512
 LEAST_MEMORY_MIB = 512
 _ARM = re.compile(r"standard_[a-z]+\d+(-\d+)?[a-z]*p[a-z]*_v\d+", re.IGNORECASE)
-
-
+_STEP_MIB = 1024
+# Families of which the table has no sizes (graphics, high performance, confidential, large memory): Azure's
+# names of sizes tell their vCPUs all the same (its page "VM sizes naming conventions").
+_SPECIAL = re.compile(
+    r"standard_(?:n[a-z]{1,2}|h[a-z]?|ec|dc|m|g|gs|fx)(\d+)[a-z0-9-]*(?:_[a-z0-9]+)*", re.IGNORECASE
+)
+_SPECIAL_MIB_PER_CPU = 4096
 # Constrained sizes (Standard_E4-2s_v5): the memory of the size without the part, fewer vCPUs.
 _CONSTRAINED = re.compile(r"(standard_[a-z]+\d+)-(\d+)([a-z]*_v\d+)", re.IGNORECASE)
 
@@ -47,8 +52,12 @@ def resolve_size(
     name, cpus, memory = _look_up(vm_size.strip(), settings)
     label = f"vmSize {name}" if name else "the default VM size"
     notes = []
+    if name and name.casefold() not in _table() and not _CONSTRAINED.fullmatch(name):
+        notes.append(f"{label} is not in the table of sizes: {cpus} vCPUs by its name, 4 GiB of memory each.")
     most_cpus = host_cpus or len(os.sched_getaffinity(0))
     most_memory = (host_memory_mib or _available_memory_mib()) - HOST_RESERVE_MIB
+    # In steps: a memory snapshot fits only a VM with as much memory, and what is free differs every time.
+    most_memory -= most_memory % _STEP_MIB if most_memory > _STEP_MIB else 0
     most_memory = max(most_memory, LEAST_MEMORY_MIB)
     if cpus > most_cpus:
         notes.append(f"{label} has {cpus} vCPUs; this host has {most_cpus}, so the VM gets {most_cpus}.")
@@ -94,6 +103,9 @@ def _look_up(vm_size: str, settings: Settings) -> tuple[str, int, int]:
             f"vmSize {vm_size!r} is an Arm64 size; only x86-64 guests can be built.",
             hint="Choose a size without 'p' after the number, such as Standard_D2s_v5.",
         )
+    special = _SPECIAL.fullmatch(vm_size)
+    if special and int(special[1]):
+        return vm_size, int(special[1]), int(special[1]) * _SPECIAL_MIB_PER_CPU
     close = _similar(vm_size)
     raise PreflightError(
         f"Unknown vmSize {vm_size!r}.",

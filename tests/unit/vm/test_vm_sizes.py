@@ -59,7 +59,7 @@ def test_arm64_is_refused_as_such():
 
 def test_bounded_by_the_host_and_said():
     size = resolve_size("Standard_D16s_v5", Settings(), host_cpus=4, host_memory_mib=8192)
-    assert (size.cpus, size.memory_mib) == (4, 8192 - 512)
+    assert (size.cpus, size.memory_mib) == (4, 7168)
     assert len(size.notes) == 2
     assert "16 vCPUs" in size.notes[0]
     assert "65536 MiB" in size.notes[1]
@@ -72,3 +72,29 @@ def test_a_tiny_host_still_gives_the_least():
 def test_a_constrained_size_has_the_memory_of_the_whole_one_and_fewer_cpus():
     size = resolve_size("Standard_E4-2s_v5", Settings(), host_cpus=64, host_memory_mib=1 << 20)
     assert (size.cpus, size.memory_mib, size.notes) == (2, 32768, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "cpus"),
+    [
+        ("Standard_NC4as_T4_v3", 4),
+        ("Standard_NV6ads_A10_v5", 6),
+        ("Standard_HB120rs_v3", 120),
+        ("Standard_DC2s_v3", 2),
+        ("Standard_M8ms", 8),
+        ("Standard_ND96amsr_A100_v4", 96),
+    ],
+)
+def test_a_size_of_a_special_family_is_taken_by_its_name_and_said(name, cpus):
+    size = resolve_size(name, Settings(), host_cpus=128, host_memory_mib=1 << 20)
+    assert (size.name, size.cpus, size.memory_mib) == (name, cpus, cpus * 4096)
+    assert "not in the table" in size.notes[0]
+
+
+def test_what_a_host_can_spare_comes_in_steps():
+    """Otherwise no memory snapshot would ever fit the next build."""
+    seen = {
+        resolve_size("Standard_E64s_v3", Settings(), host_cpus=2, host_memory_mib=free).memory_mib
+        for free in (20_000, 20_100, 19_990)
+    }
+    assert seen == {18 * 1024 + 1024}
