@@ -61,14 +61,17 @@ def settle(guest: Guest) -> Settled:
     return Settled(tuple(volatile), tuple(sessions))
 
 
-def wake(guest: Guest, sessions: tuple[int, ...]) -> None:
-    """Set the clock, stir the random numbers, end the connection that was left. Raises CareError."""
+def wake(guest: Guest, sessions: tuple[int, ...]) -> str:
+    """Set the clock, stir the random numbers, end the connection that was left. Returns the boot id.
+
+    Raises CareError.
+    """
     settings = (
         f"now={time.time():.3f}\n"
         f"fresh={posix_quote(secrets.token_hex(_RANDOM_BYTES))}\n"
         f"sessions={posix_quote(' '.join(map(str, sessions)))}\n"
     )
-    _run(guest, "wake", settings, WAKE_SECONDS, root=True)
+    return _run(guest, "wake", settings, WAKE_SECONDS, root=True).strip()
 
 
 def grow(guest: Guest) -> str:

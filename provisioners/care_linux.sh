@@ -62,7 +62,8 @@ wake() {
   for pid in $sessions; do
     read_name "$pid" 2>/dev/null && case $found in sshd*) kill -KILL "$pid" 2>/dev/null ;; esac
   done
-  return 0
+  read -r boot </proc/sys/kernel/random/boot_id
+  echo "$boot"
 }
 
 grow() {

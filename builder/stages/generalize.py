@@ -75,12 +75,13 @@ def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -
     with context.step("Generalize", 3, STEPS, "Prove", "offline") as step, _phase(context, "Prove"):
         info = vhd.check_fixed_vhd(path)
         proof.settle(context, path)
-        # Both only read: the digest has a core to itself while the proof waits for its programs.
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        # All only read: the others have a core to themselves while the proof waits for its programs.
+        with ThreadPoolExecutor(max_workers=2) as pool:
             digest = pool.submit(extents.content_digest, path, info.virtual_size)
+            second_opinion = pool.submit(qemu_img.verify_with_qemu_img, path)
             step.detail = proof.prove(context, path, session.access.user)
+        second_opinion.result()
         vhd.check_fixed_vhd(path)  # once more, as it is handed out
-        qemu_img.verify_with_qemu_img(path)
     return Generalized(finished(context, path, info.virtual_size, digest.result()), step.detail)
 
 

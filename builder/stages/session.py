@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
 from builder.disk import qemu_img
@@ -133,6 +135,8 @@ def _started(
     for secret in access.secrets():
         context.services.redactor.add(secret)
     spec = _spec(context, start, purpose, directory, accelerator, access)
+    # It takes a fifth of a second, in which QEMU works.
+    Thread(target=import_module, args=("paramiko",), name="import", daemon=True).start()
     journal = context.workspace.journal
     journal.intent("process", spec.uuid, program="qemu-system-x86_64")
     try:

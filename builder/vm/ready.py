@@ -88,7 +88,7 @@ def restored_guest(
                 snapshot.restore(machine, memory, timeout=timeout)
             with phase(bus, "Wake", where="guest", stage="Boot"):
                 guest.connect(timeout=max(1.0, end - time.monotonic()))
-                care.wake(guest, sessions)
+                guest.remember_boot_id(care.wake(guest, sessions))
     except BaseException:
         guest.disconnect()
         raise

@@ -174,6 +174,10 @@ class SshGuest:
         self._boot_id = value
         return value
 
+    def remember_boot_id(self, boot_id: str) -> None:
+        """Somebody asked the guest for it already, over this connection."""
+        self._boot_id = boot_id
+
     def _exec(
         self,
         argv: Sequence[str],

@@ -308,7 +308,7 @@ def test_a_size_that_is_cut_is_said(services: Services, monkeypatch: pytest.Monk
     monkeypatch.setattr("builder.vm.sizes._available_memory_mib", lambda: 4096)
     found = look(services, vmProfile={"vmSize": "Standard_D64s_v5"})
     assert codes(found) == ["VmSize", "VmSize"]
-    assert (found.vm.cpus, found.vm.memory_mib) == (2, 4096 - 512)
+    assert (found.vm.cpus, found.vm.memory_mib) == (2, 3072)
 
 
 def test_no_command_of_a_secret_is_run(services: Services) -> None:
