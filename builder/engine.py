@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from builder.runs import RunDirectory
     from builder.services import Services
     from builder.sources.base import ImageSource, SourceDisk
+    from builder.stages.generalize import Generalized
     from templates import Document
     from templates.model import ImageTemplate
 
@@ -125,22 +126,37 @@ def _execute(context: BuildContext, image_source: ImageSource) -> None:
             raise failed
         return
     image = finished.reuse(context)
-    reused = image is not None
-    if image is None:
-        image = _made(context, source.prepare(context, image_source))
-    failed = None
-    if not (reused and finished.validated(context)):
-        failed = validate.run(context, generalize.graph_of(image), image.virtual_size)
-        if failed and not (checks and checks.continue_distribute_on_failure):
-            raise failed
-        if not failed:
+    if image is not None:
+        _hand_out(context, image, nullcontext(), validated=finished.validated(context))
+        return
+    made, frozen = _made(context, source.prepare(context, image_source))
+    _hand_out(context, made.image, finished.put_away(context, made, frozen), validated=False)
+
+
+def _hand_out(
+    context: BuildContext, image: FinishedImage, keeping: AbstractContextManager[None], *, validated: bool
+) -> None:
+    """Validate and distribute; `keeping` goes on meanwhile, and when it is over the cache knows the image."""
+    checks = context.template.properties.validation
+    failed: GoldsmithError | None = None
+    passed = False
+    try:
+        with keeping:
+            if not validated:
+                failed = validate.run(context, generalize.graph_of(image), image.virtual_size)
+                passed = failed is None
+            if failed and not (checks and checks.continue_distribute_on_failure):
+                raise failed
+            distribute.run(context, image)
+    finally:
+        if passed:
             finished.passed(context)
-    distribute.run(context, image)
     if failed:
         raise failed
 
 
-def _made(context: BuildContext, disk: SourceDisk) -> FinishedImage:
+def _made(context: BuildContext, disk: SourceDisk) -> tuple[Generalized, tuple[float, ...]]:
+    """The finished image, and when each layer below it was made."""
     size = _size(context, disk)
     with ExitStack() as stack:
         with context.stage("Boot"):
@@ -149,8 +165,7 @@ def _made(context: BuildContext, disk: SourceDisk) -> FinishedImage:
             customize.run(context, work)
         with context.stage("Generalize"), collected(context, work.session, "Generalize"):
             made = generalize.run(context, work.session, work.session.disk, size)
-        finished.put_away(context, made, work.frozen_times)
-        return made.image
+        return made, work.frozen_times
 
 
 def _size(context: BuildContext, disk: SourceDisk) -> int:

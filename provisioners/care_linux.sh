@@ -1,4 +1,4 @@
-# Functions of provisioners/care.py; POSIX sh. Python sets known, now, fresh and sessions above this text.
+# Functions of provisioners/care.py; POSIX sh. Python sets known, now, fresh and sessions above.
 # Under emulation every program that starts costs some hundredths of a second: few are.
 
 calm() {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -27,18 +27,25 @@ class ExpectedImage:
 class FinishedImage:
     """The flattened result: a fixed VHD in the home (same file system as images and regions).
 
-    `virtual_size` in bytes; `digest` identifies the content (data extents, not holes).
+    `virtual_size` in bytes; `digest_of` gives the digest that identifies the content (data extents, not
+    holes), and waits for it when it is still being taken. `reused`: an earlier build made it.
     """
 
     vhd: Path
     virtual_size: int
     os_type: OsType
     generation: Generation
-    digest: str
+    digest_of: Callable[[], str]
     source: str
     template: str
     run_id: str
     source_version: str | None = None
+    reused: bool = False
+
+    @property
+    def digest(self) -> str:
+        """See `digest_of`."""
+        return self.digest_of()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class VhdDistributor:
         _check_replaceable(place)  # once more: a build takes its time
         check_fixed_vhd(image.vhd)
         known = KnownFiles(self._services.home.known_files)
-        if known.digest(place) != image.digest:
+        if not (image.reused and known.digest(place) == image.digest):
             space_for(image.vhd, place.parent)
             with explained(place):
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -25,10 +25,14 @@ SEED, ACCESS = "seed.iso", "access.json"
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A memory snapshot: the machine it fits (`vm/identity.py`) and its length in bytes."""
+    """A memory snapshot: the machine it fits (`vm/identity.py`), its length in bytes, its CRC-32 and the boot
+    of the host that wrote it (`soundness.py`).
+    """
 
     key: str
     size: int
+    checksum: int = 0
+    host_boot: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from builder.disk.extents import link_or_copy, sync_directory, sync_file
-from builder.layers.layer import META, Layer, LayerMeta
+from builder.layers.layer import MEMORY, META, Layer, LayerMeta
 
 LOCK_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -88,7 +88,8 @@ class LayerStore:
         one in the store. Raises OSError: then it is not stored.
         """
         for file in draft.folder.iterdir():
-            sync_file(file)
+            if file.name != MEMORY:  # see soundness.py
+                sync_file(file)
         with self._locked():
             parent = self._instances().get(draft.meta.parent)
             if draft.meta.parent and parent is None:

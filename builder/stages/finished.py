@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from builder.disk.extents import link_or_copy
@@ -37,7 +40,7 @@ def reuse(context: BuildContext) -> FinishedImage | None:
             context.cached_step("Customize", number, total, step_name(step.model, number), kind, why)
     with context.stage("Generalize"):
         context.cached_step("Generalize", 1, 1, "Deprovision and prove", "", layer.meta.proof)
-    return generalize.finished(context, path, size, layer.meta.digest)
+    return generalize.finished(context, path, size, lambda: layer.meta.digest, reused=True)
 
 
 def validated(context: BuildContext) -> bool:
@@ -55,8 +58,18 @@ def validated(context: BuildContext) -> bool:
     return True
 
 
-def put_away(context: BuildContext, made: Generalized, frozen: tuple[float, ...]) -> None:
-    """Keep the image for a build in which only targets or validations change. A full disk costs only that."""
+@contextmanager
+def put_away(context: BuildContext, made: Generalized, frozen: tuple[float, ...]) -> Iterator[None]:
+    """Keep the image for a build in which only targets or validations change, beside what happens inside.
+    A full disk costs only that.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="finished") as pool:
+        keeping = pool.submit(_put_away, context, made, frozen)
+        yield
+        keeping.result()
+
+
+def _put_away(context: BuildContext, made: Generalized, frozen: tuple[float, ...]) -> None:
     route, image = context.route, made.image
     if not route.links or not context.cache.budget or not route.storable(len(route.links) - 1):
         return
@@ -73,9 +86,8 @@ def put_away(context: BuildContext, made: Generalized, frozen: tuple[float, ...]
         "frozen": frozen,
     }
     try:
-        with phase(context.bus, "Keep the finished image", where="engine", stage="Generalize"):
-            context.cache.finished.add(image.vhd, facts, route.image_id, context.workspace.file("finished"))
-            context.cache.trim()
+        context.cache.finished.add(image.vhd, facts, route.image_id, context.workspace.file("finished"))
+        context.cache.trim()
     except OSError as error:
         context.bus.warn(f"The finished image was not kept: {error.strerror or error}.", code="LayerNotKept")
 

@@ -7,7 +7,7 @@ import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from builder.disk import qemu_img
 from builder.disk.extents import link_or_copy
 from builder.layers.cache import KEEP_FREE
 from builder.layers.layer import ACCESS, BOOT, DISK, MEMORY, SEED, VARS, Layer, LayerMeta, Memory
+from builder.layers.soundness import checksum
+from builder.owner import host_boot_id
 from builder.vm import snapshot
 from provisioners import care
 
@@ -159,7 +161,6 @@ class Freezer:
             volatile=frozen.volatile,
             sessions=frozen.sessions,
         )
-        meta.save(folder)
         return Layer(folder, meta)
 
     def _store(self, draft: Layer) -> None:
@@ -168,6 +169,11 @@ class Freezer:
     def _put_away(self, draft: Layer) -> None:
         cache = self._context.cache
         try:
+            memory = draft.meta.memory
+            if memory is not None:
+                known = replace(memory, checksum=checksum(draft.memory), host_boot=host_boot_id())
+                draft = Layer(draft.folder, replace(draft.meta, memory=known))
+            draft.meta.save(draft.folder)
             there = cache.layers.find(draft.meta.id)
             # One that another build made while we ran is as good; what lies on it may be in use.
             newer = there is not None and there.meta.created > self._began

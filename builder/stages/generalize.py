@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -76,23 +76,34 @@ def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -
         info = vhd.check_fixed_vhd(path)
         proof.settle(context, path)
         # All only read: the others have a core to themselves while the proof waits for its programs.
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="image")
+        try:
             digest = pool.submit(extents.content_digest, path, info.virtual_size)
             second_opinion = pool.submit(qemu_img.verify_with_qemu_img, path)
             step.detail = proof.prove(context, path, session.access.user)
-        second_opinion.result()
+            second_opinion.result()
+        finally:
+            pool.shutdown(wait=False)  # the digest is asked for when it is needed, beside the targets
         vhd.check_fixed_vhd(path)  # once more, as it is handed out
-    return Generalized(finished(context, path, info.virtual_size, digest.result()), step.detail)
+    return Generalized(finished(context, path, info.virtual_size, digest.result), step.detail)
 
 
-def finished(context: BuildContext, vhd: Path, virtual_size: int, digest: str) -> FinishedImage:
+def finished(
+    context: BuildContext,
+    vhd: Path,
+    virtual_size: int,
+    digest_of: Callable[[], str],
+    *,
+    reused: bool = False,
+) -> FinishedImage:
     """The image in `vhd`, a file in the workspace, as the distributors take it."""
     return FinishedImage(
         vhd=vhd,
         virtual_size=virtual_size,
         os_type=context.source.os_type,
         generation=context.source.generation,
-        digest=digest,
+        digest_of=digest_of,
+        reused=reused,
         source=context.source.exact_version,
         template=context.template.name,
         run_id=context.run.run_id,

@@ -16,6 +16,7 @@ from builder.disk import qemu_img
 from builder.errors import BuildError, BuildTimeoutError, CancelledError, EnvironmentProblem
 from builder.layers.layer import ACCESS, GROW, SEED, Layer
 from builder.layers.route import Link
+from builder.layers.soundness import memory_is_sound
 from builder.phases import phase
 from builder.stages import generalize
 from builder.stages.freezer import Freezer, Frozen
@@ -148,6 +149,12 @@ class Workpiece:
             graph = type(graph)((*graph.layers, layer.disk))
         top = mine[-1]
         fits = top.restorable(context.machine_key)
+        if fits and not memory_is_sound(top):
+            context.cache.layers.drop_memory(layers[-1])
+            self._say(top, "has a memory snapshot that is not what was written; booting its disk")
+            if top.meta.volatile:
+                return False
+            fits = False
         self._frozen = Frozen(
             graph,
             top.meta.virtual_size,

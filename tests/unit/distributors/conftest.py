@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def finished(services: Services) -> Finished:
             virtual_size=2 * MIB,
             os_type="Linux",
             generation="V2",
-            digest=content_digest(vhd, 2 * MIB),
+            digest_of=partial(content_digest, vhd, 2 * MIB),
             source="debian 12",
             template="web",
             run_id=run_id,

@@ -231,3 +231,20 @@ def test_the_systems_refusal_becomes_our_error(
     monkeypatch.setattr(module, "clone", full)
     with pytest.raises(EnvironmentProblem, match="cannot be written: No space left on device"):
         target(services).distribute(finished())
+
+
+def test_what_an_earlier_build_put_there_stays_as_long_as_nobody_touched_it(
+    services: Services, finished: Finished
+) -> None:
+    services.home.known_files.parent.mkdir(parents=True)
+    image = finished()
+    place = target(services).distribute(image).path
+    first = place.stat().st_ino
+    assert target(services).distribute(finished("again", reused=True)).path == place
+    assert place.stat().st_ino == first
+    target(services).distribute(finished("other", data=b"changed", reused=True))
+    assert place.stat().st_ino != first
+    second = place.stat().st_ino
+    place.touch()
+    target(services).distribute(finished("once more", data=b"changed", reused=True))
+    assert place.stat().st_ino != second

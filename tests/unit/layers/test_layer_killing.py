@@ -155,7 +155,7 @@ def check_layers(store: LayerStore) -> set[str]:
 @pytest.mark.parametrize(
     ("arrange", "points", "survive"),
     [
-        (add_new, 8, {"base-1", "one-1", "two-1", "other-1"}),
+        (add_new, 7, {"base-1", "one-1", "two-1", "other-1"}),
         (add_again, 16, {"base-1", "other-1"}),
         (add_base_again, 32, set()),
         (add_over_damaged, 10, {"base-1", "other-1"}),

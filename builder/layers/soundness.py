@@ -1,0 +1,39 @@
+"""Whether a memory snapshot is still what was written.
+
+It is not forced to the disk: that would be hundreds of megabytes for each step, in competition with the
+guest. Within the boot of the host that wrote it the kernel vouches for it; after a restart, which may
+have been a power cut, its checksum does.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.owner import host_boot_id
+
+if TYPE_CHECKING:
+    from builder.layers.layer import Layer
+
+_CHUNK = 4 * 1024**2
+
+
+def checksum(file: Path) -> int:
+    """CRC-32 of a file: against accidents, not against malice."""
+    found = 0
+    with file.open("rb", buffering=0) as stream:
+        while chunk := stream.read(_CHUNK):
+            found = zlib.crc32(chunk, found)
+    return found
+
+
+def memory_is_sound(layer: Layer) -> bool:
+    """Whether the memory of a layer may be loaded; reads all of it after a restart of the host."""
+    memory = layer.meta.memory
+    if memory is None:
+        return False
+    try:
+        return memory.host_boot == host_boot_id() or checksum(layer.memory) == memory.checksum
+    except OSError:
+        return False
