@@ -14,6 +14,7 @@ usermod -a -G mail,adm packer
 cd /home/ops/.ssh
 echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPSOPS ops' >authorized_keys
 cat /home/packer/.ssh/authorized_keys >>authorized_keys
+mkdir -p /home/empty/.ssh; : >/home/empty/.ssh/authorized_keys
 mkdir -p /root/.ssh; cd /root/.ssh
 sed 's/^/no-pty,command="echo Please login as the user" /' /home/packer/.ssh/authorized_keys >authorized_keys
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id
@@ -69,6 +70,7 @@ def test_an_override_replaces_the_script_but_not_the_scrub(containers, connect) 
     assert generalized.findings(files, "packer") == []
     assert generalized.remarks(files, "packer") == ["/home/ops/.ssh/authorized_keys lets somebody in as ops"]
     assert "AAAAC3NzaC1lZDI1NTE5AAAAIOPS" in (files.read("/home/ops/.ssh/authorized_keys") or b"").decode()
+    assert files.listdir("/home/empty/.ssh") == [], "as cloud-init leaves one to root"
     assert files.read("/etc/sudoers.d/site") == b'Defaults env_keep += "X"\n'
     assert files.read("/etc/sudoers.d/90-cloud-init-users") is None
     assert b"ops" in (files.read("/etc/group") or b"")
