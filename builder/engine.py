@@ -150,7 +150,7 @@ def _hand_out(
             distribute.run(context, image)
     finally:
         if passed:
-            finished.passed(context)
+            finished.passed(context, image)
     if failed:
         raise failed
 

@@ -83,13 +83,8 @@ class Route:
         return all(not link.never for link in self.links[: number + 1])
 
     def of_step(self, step: int) -> int:
-        """The number of a customizer's link. Raises ValueError when there is none."""
+        """The number of a customizer's link; -1 when it has none."""
         return next((n for n, link in enumerate(self.links) if link.step == step), -1)
-
-    @property
-    def steps_used(self) -> int:
-        """How many of the template's customizers are in the layers gone on from."""
-        return sum(1 for link in self.links[: self.used] if link.step)
 
 
 def make_links(

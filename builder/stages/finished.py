@@ -92,8 +92,10 @@ def _put_away(context: BuildContext, made: Generalized, frozen: tuple[float, ...
         context.bus.warn(f"The finished image was not kept: {error.strerror or error}.", code="LayerNotKept")
 
 
-def passed(context: BuildContext) -> None:
-    """The image passed the template's validations; the next build need not ask again."""
+def passed(context: BuildContext, image: FinishedImage) -> None:
+    """The image passed the template's validations; the next build need not ask again. Another build may
+    have put another image in its place meanwhile.
+    """
     layer = context.cache.finished.find(context.route.image_id)
-    if layer is not None and context.validation_id:
+    if layer is not None and context.validation_id and layer.meta.digest == image.digest:
         context.cache.finished.passed(layer, context.validation_id)

@@ -25,11 +25,19 @@ if TYPE_CHECKING:
     from builder.layers.route import Link
     from builder.stages.context import BuildContext
     from builder.stages.session import Session
-    from builder.stages.workpiece import Entry
+    from builder.vm.access import BuildAccess
 
 STORE_SECONDS = 300.0
 """How long the end of a build waits for layers that are still being written."""
 MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How to enter the guest; the same for all layers over one warm base."""
+
+    access: BuildAccess
+    seed: Path
 
 
 @dataclass(frozen=True, slots=True)

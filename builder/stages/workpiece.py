@@ -19,7 +19,7 @@ from builder.layers.route import Link
 from builder.layers.soundness import memory_is_sound
 from builder.phases import phase
 from builder.stages import generalize
-from builder.stages.freezer import Freezer, Frozen
+from builder.stages.freezer import Entry, Freezer, Frozen
 from builder.stages.session import RestoreError, Session, Start, boot
 from builder.vm.access import BuildAccess
 from provisioners import care
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
     from builder.disk.graph import BlockGraph
     from builder.sources.base import SourceDisk
     from builder.stages.context import BuildContext, PreparedStep
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """How to enter the guest; the same for all layers over one warm base."""
-
-    access: BuildAccess
-    seed: Path
 
 
 class Workpiece:
@@ -135,10 +127,12 @@ class Workpiece:
 
     def _go_on_from(self, layers: tuple[Layer, ...]) -> bool:
         """Start from the top of `layers`. False when it went meanwhile, or only a memory that does not
-        fit would bring it back."""
+        fit would bring it back.
+        """
         context, top = self._context, layers[-1]
-        if top.why_not(context.machine_key):
-            self._say(top, top.why_not(context.machine_key))
+        why = top.why_not(context.machine_key)
+        if why:
+            self._say(top, f"is of no use: {why}")
             return False
         mine = self._borrowed(layers)
         if mine is None:
@@ -146,7 +140,7 @@ class Workpiece:
         self._entry = Entry(BuildAccess.load(mine[0].folder / ACCESS), mine[0].folder / SEED)
         graph = self._source.graph
         for layer in mine:
-            graph = type(graph)((*graph.layers, layer.disk))
+            graph = graph.over(layer.disk.path)
         top = mine[-1]
         fits = top.restorable(context.machine_key)
         if fits and not memory_is_sound(top):
@@ -236,7 +230,8 @@ class Workpiece:
             return
         self.session.machine.resize_disk(self._size)
         self._disk_size = self._size
-        problem = care.grow(self.session.guest)
+        with phase(self._context.bus, "Grow", where="guest", stage="Boot"):
+            problem = care.grow(self.session.guest)
         if problem:
             self._context.bus.warn(
                 f"The disk has {self._size / 1024**3:g} GiB, its root file system was not grown: {problem}",
@@ -249,7 +244,8 @@ class Workpiece:
         store = self._freezer.stores and self._context.route.storable(number)
         if not store and not self._may_go_back(number):
             return
-        with phase(self._context.bus, "Snapshot", where="engine", stage="Customize", index=link.step):
+        stage = "Customize" if link.step else "Boot"
+        with phase(self._context.bus, "Snapshot", where="engine", stage=stage, index=link.step):
             self._frozen = self._freezer.freeze(
                 self.session,
                 link,

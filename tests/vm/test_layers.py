@@ -35,13 +35,13 @@ VOLATILE = {
 WORK = [
     shell(
         "Files",
-        "sudo install -d -m 2750 -o nobody -g daemon /srv/work",
-        "echo first | sudo tee /srv/work/first >/dev/null",
+        "sudo install -d -m 2750 -o nobody -g daemon /srv/site",
+        "echo first | sudo tee /srv/site/first >/dev/null",
         "sudo setcap cap_net_raw+ep /usr/bin/env || true",
-        "sudo ln -s first /srv/work/link",
-        "dd if=/dev/zero bs=1M count=3 2>/dev/null | tr '\\0' x | sudo tee /srv/work/large >/dev/null",
+        "sudo ln -s first /srv/site/link",
+        "dd if=/dev/zero bs=1M count=3 2>/dev/null | tr '\\0' x | sudo tee /srv/site/large >/dev/null",
     ),
-    shell("Account", "sudo useradd -m -s /bin/sh alice", "sudo rm /srv/work/large"),
+    shell("Account", "sudo useradd -m -s /bin/sh alice", "sudo rm /srv/site/large"),
     shell("Last", "echo one | sudo tee /etc/motd"),
 ]
 
@@ -75,7 +75,7 @@ def test_an_edited_last_step_costs_that_step_and_equals_a_cold_build(built: Seri
     assert cold.outcomes() == ["succeeded"] * 3
     assert "Boot" in cold.phases
     one, two = inventory(warm.vhd), inventory(cold.vhd)
-    assert one["/srv/work"].mode & 0o7777 == 0o2750
+    assert one["/srv/site"].mode & 0o7777 == 0o2750
     assert one["/etc/motd"].content == two["/etc/motd"].content
     assert len(one) > 5000
     assert [path for path in differences(one, two) if path not in VOLATILE] == []
