@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from types import TracebackType
+from typing import Any, ClassVar, Literal, Self
 
 from builder.as_json import to_json
 from builder.redact import Redactor
@@ -183,6 +184,18 @@ class Envelope:
 
 
 Sink = Callable[[Envelope], None]
+
+
+class OpenSink:
+    """A sink with nothing to close, which stands where others have to be closed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
 
 
 class EventBus:

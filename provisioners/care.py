@@ -48,8 +48,8 @@ def calm(guest: Guest) -> None:
 
 def settle(guest: Guest) -> Settled:
     """Bring everything to the disk and say what it does not hold."""
-    default = f"{LINUX_PATH} {_cksum(LINUX_DEFAULT)}"
-    text = _run(guest, "settle", f"known={posix_quote(default)}\n", SETTLE_SECONDS)
+    ours = f"ours={posix_quote(LINUX_PATH)}\nour_text={posix_quote(LINUX_DEFAULT)}\n"
+    text = _run(guest, "settle", ours, SETTLE_SECONDS)
     volatile: list[str] = []
     sessions: list[int] = []
     for line in text.splitlines():
@@ -92,20 +92,3 @@ def _run(guest: Guest, function: str, settings: str, seconds: float, *, root: bo
             details=result.tail[-10:],
         )
     return result.stdout
-
-
-def _cksum(text: str) -> str:
-    """What POSIX `cksum` prints for `text`: the CRC and the length."""
-    data = text.encode()
-    crc = 0
-    length = len(data)
-    tail = bytearray()
-    while length:
-        tail.append(length & 0xFF)
-        length >>= 8
-    for byte in data + bytes(tail):
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1) ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1
-        crc &= 0xFFFFFFFF
-    return f"{~crc & 0xFFFFFFFF} {len(data)}"

@@ -6,12 +6,11 @@ time tell whether it is still the one that was read (git's index rests on the sa
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import tempfile
 import time
 from pathlib import Path
+
+from builder.memo import recall, remember
 
 _MOST = 500
 _SETTLED_NS = 2_000_000_000
@@ -26,7 +25,7 @@ class KnownFiles:
 
     def digest(self, path: Path) -> str:
         """The digest noted for `path`, "" when it was touched since, or never noted."""
-        entry = self._load().get(os.fspath(path.absolute()))
+        entry = recall(self._memo).get(os.fspath(path.absolute()))
         stamp = _stamp(path)
         if not isinstance(entry, dict) or stamp is None or entry.get("stamp") != stamp:
             return ""
@@ -35,25 +34,14 @@ class KnownFiles:
     def note(self, path: Path, digest: str) -> None:
         """Remember what `path` holds now. Best effort."""
         stamp = _stamp(path)
-        if stamp is None or not self._memo.parent.is_dir():
+        if stamp is None:
             return
-        entries = self._load()
+        entries = recall(self._memo)
         entries.pop(os.fspath(path.absolute()), None)
         entries[os.fspath(path.absolute())] = {"stamp": stamp, "digest": digest}
         for name in list(entries)[:-_MOST]:
             del entries[name]
-        with contextlib.suppress(OSError):
-            descriptor, name = tempfile.mkstemp(dir=self._memo.parent, prefix=f".{self._memo.name}.")
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(entries, file)
-            Path(name).replace(self._memo)
-
-    def _load(self) -> dict[str, object]:
-        with contextlib.suppress(OSError, ValueError):
-            data = json.loads(self._memo.read_bytes())
-            if isinstance(data, dict):
-                return data
-        return {}
+        remember(self._memo, entries)
 
 
 def settled(path: Path) -> bool:

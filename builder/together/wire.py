@@ -7,28 +7,19 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from builder import events
 from builder.as_json import camel
-from builder.events import Envelope, Event
+from builder.events import Envelope, Event, OpenSink
 
 
-class WireSink:
+class WireSink(OpenSink):
     """Writes each event as it is in `events.jsonl`, and `runId` besides."""
 
     def __init__(self, stream: TextIO, run_id: str) -> None:
         self._stream = stream
         self._run_id = run_id
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def __call__(self, envelope: Envelope) -> None:
         """Send one event."""

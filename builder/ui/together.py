@@ -7,10 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from builder.events import Envelope
+from builder.events import Envelope, OpenSink
 from builder.ui.choose import wants_live
 from builder.ui.guarded import ContextSink, Guarded
 from builder.ui.jsonl import JsonLinesSink
@@ -144,20 +143,12 @@ class _Prefixed:
             self._stream.flush()
 
 
-class _Named:
+class _Named(OpenSink):
     """Each event as a JSON line with the id of its run."""
 
     def __init__(self, lines: JsonLinesSink, build: AnyBuild) -> None:
         self._lines = lines
         self._build = build
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def __call__(self, envelope: Envelope) -> None:
         self._lines.write({**envelope.to_json(), "runId": self._build.run_id})

@@ -12,6 +12,7 @@ from builder.cli.output import human_seconds
 from builder.events import (
     Envelope,
     Note,
+    OpenSink,
     RunFinished,
     StageFinished,
     StageStarted,
@@ -170,20 +171,12 @@ class TogetherTerminal:
         return shown
 
 
-class _OfOne:
+class _OfOne(OpenSink):
     """The sink of one build."""
 
     def __init__(self, face: TogetherTerminal, line: _Line) -> None:
         self._face = face
         self._line = line
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def __call__(self, envelope: Envelope) -> None:
         self._face.take(self._line, envelope)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,8 @@ from pathlib import Path
 from builder import process
 from builder.errors import EnvironmentProblem
 from builder.events import EventBus, Wait
+from builder.memo import recall, remember
+from builder.owner import host_boot_id
 from builder.settings import Home, Settings
 from builder.vm.probe import BOOT_SECTOR, run_probe
 
@@ -125,21 +125,17 @@ class _Verdict:
     @classmethod
     def load(cls, home: Home, key: str) -> _Verdict | None:
         """What is remembered for `key`; anything unreadable counts as nothing."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            data = json.loads(_file(home).read_text())
-            if data.get("key") == key and isinstance(data.get("problem"), str):
-                return cls(key, data["problem"], bool(data.get("proven")))
-        return None
+        data = recall(_file(home))
+        if data.get("key") != key or not isinstance(data.get("problem"), str):
+            return None
+        return cls(key, data["problem"], bool(data.get("proven")))
 
     def save(self, home: Home) -> None:
         """Best effort: a read-only home only means that the probe runs again."""
         target = _file(home)
-        text = json.dumps({"key": self.key, "problem": self.problem, "proven": self.proven})
         with contextlib.suppress(OSError):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
-                file.write(text + "\n")
-            Path(file.name).replace(target)
+        remember(target, {"key": self.key, "problem": self.problem, "proven": self.proven})
 
 
 def _file(home: Home) -> Path:
@@ -158,23 +154,17 @@ def _key(qemu: str) -> str:
     """Changes with the host's boot, QEMU, the CPU, our rights on /dev/kvm and the probe itself."""
     usable = f"{_DEVICE.exists()}{os.access(_DEVICE, os.R_OK | os.W_OK)}"
     probe = hashlib.sha256(BOOT_SECTOR).hexdigest()
-    return _digest([_host_boot_id(), _qemu_identity(qemu), _cpu_name(), usable, probe])
+    return _digest([host_boot_id(), qemu_identity(qemu), _cpu_name(), usable, probe])
 
 
 def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _qemu_identity(qemu: str) -> str:
+def qemu_identity(qemu: str) -> str:
     """QEMU's version without the 50 ms of asking it: the program's inode, size and time."""
     status = Path(qemu).resolve().stat()
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-
-
-def _host_boot_id() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
 
 
 def _cpu_name() -> str:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder import process
 from builder.disk.graph import BlockGraph, DiskLayer
-from builder.vm.accelerator import QEMU_PACKAGE, QEMU_PROGRAM
+from builder.memo import recall, remember
+from builder.vm.accelerator import QEMU_PACKAGE, QEMU_PROGRAM, qemu_identity
 from builder.vm.firmware import choose_firmware
 from builder.vm.spec import MachineSpec, machine_argv
 
@@ -67,25 +65,14 @@ def machine_key(
 
 def _version(home: Home, qemu: str) -> str:
     """QEMU's version, asked for once per program file: asking costs as much as all the rest."""
-    status = Path(qemu).resolve().stat()
-    identity = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
     memo = home.root / "cache" / "qemu.json"
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        data = json.loads(memo.read_text())
-        if data.get("identity") == identity and isinstance(data.get("version"), str):
-            return str(data["version"])
+    identity = qemu_identity(qemu)
+    known = recall(memo)
+    if known.get("identity") == identity and isinstance(known.get("version"), str):
+        return str(known["version"])
     version = process.run([qemu, "--version"], timeout=_ASK_SECONDS).stdout.splitlines()[0]
-    if memo.parent.is_dir():  # one who only asks makes no home
-        _write(memo, json.dumps({"identity": identity, "version": version}) + "\n")
+    remember(memo, {"identity": identity, "version": version})
     return version
-
-
-def _write(memo: Path, text: str) -> None:
-    with contextlib.suppress(OSError):
-        descriptor, name = tempfile.mkstemp(dir=memo.parent)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        Path(name).replace(memo)
 
 
 def _host_cpu() -> str:

@@ -46,7 +46,7 @@ def probe(monkeypatch, tmp_path):
     qemu.write_text("")
     monkeypatch.setattr(accelerator, "_problem_with_kvm", fake)
     monkeypatch.setattr(accelerator.process, "require", lambda program, package: str(qemu))
-    monkeypatch.setattr(accelerator, "_host_boot_id", lambda: "boot-1")
+    monkeypatch.setattr(accelerator, "host_boot_id", lambda: "boot-1")
     return fake
 
 
@@ -81,7 +81,7 @@ def test_broken_kvm_means_tcg_said_every_time(home, bus, notes, probe):
 
 def test_another_boot_of_the_host_asks_again(home, bus, probe, monkeypatch):
     accelerator.choose(Settings(), home, bus)
-    monkeypatch.setattr(accelerator, "_host_boot_id", lambda: "boot-2")
+    monkeypatch.setattr(accelerator, "host_boot_id", lambda: "boot-2")
     accelerator.choose(Settings(), home, bus)
     assert probe.asked == 2
 
