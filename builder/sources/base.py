@@ -9,6 +9,14 @@ from builder.disk.graph import BlockGraph
 
 Generation = Literal["V1", "V2"]
 OsType = Literal["Linux", "Windows"]
+Devices = Literal["virtio", "compatible"]
+"""What a guest has drivers for: virtio disk and network, or what every system knows without drivers of
+its own (an AHCI disk and an e1000e network card)."""
+
+
+def usual_devices(os_type: OsType) -> Devices:
+    """What a guest of that kind has drivers for when nobody says otherwise: Windows has none for virtio."""
+    return "compatible" if os_type == "Windows" else "virtio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,7 @@ class ResolvedSource:
     that `prepare` only opens what is there; `bootstrapped` that it makes the disk from packages, with
     programs of this machine, when it is not cached. `means` says in words how it comes here then.
     `identity` is empty where nothing may be written (`Services.read_only`) and none is drawn yet.
+    `devices` is the hardware its guest has drivers for.
     """
 
     identity: str
@@ -33,6 +42,7 @@ class ResolvedSource:
     cached: bool = False
     bootstrapped: bool = False
     means: str = ""
+    devices: Devices = "virtio"
 
 
 @dataclass(frozen=True, slots=True)

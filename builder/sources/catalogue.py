@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 
 from builder.errors import NotFoundError, UsageError
 from builder.settings import Home
-from builder.sources.base import Generation, OsType
+from builder.sources.base import Devices, Generation, OsType, usual_devices
 
 LATEST = "latest"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
@@ -71,6 +71,7 @@ class CatalogueImage(_Model):
     os_type: OsType = "Linux"
     generation: Generation = "V1"
     architecture: Literal["x64", "Arm64"] = "x64"
+    devices: Devices = Field(default_factory=lambda known: usual_devices(known.get("os_type", "Linux")))
     versions: dict[str, Recipe] = Field(min_length=1)
 
     @property

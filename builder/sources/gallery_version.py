@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.errors import NotFoundError, PreflightError
 from builder.services import Services
-from builder.sources.base import ResolvedSource, SourceDisk
+from builder.sources.base import ResolvedSource, SourceDisk, usual_devices
 from builder.sources.registered import check_there, identity_of, open_vhd, with_known
 from templates.arm_id import parse_image_version
 from templates.model.source import SharedImageVersionSource
@@ -36,6 +36,7 @@ class GalleryVersionSource:
             version_number=record.version,
             size=record.size,
             cached=True,
+            devices=usual_devices(record.os_type),
         )
 
     def prepare(self) -> SourceDisk:

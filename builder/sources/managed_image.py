@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.errors import NotFoundError
 from builder.services import Services
-from builder.sources.base import ResolvedSource, SourceDisk
+from builder.sources.base import ResolvedSource, SourceDisk, usual_devices
 from builder.sources.registered import check_there, identity_of, open_vhd, with_known
 from templates.model.source import ManagedImageSource as ManagedImageModel
 
@@ -34,6 +34,7 @@ class ManagedImageSource:
             exact_version=record.id,
             size=record.size,
             cached=True,
+            devices=usual_devices(record.os_type),
         )
 
     def prepare(self) -> SourceDisk:

@@ -133,6 +133,7 @@ class MarketplaceSource:
             cached=cached,
             bootstrapped=isinstance(entry.recipe, BootstrapRecipe),
             means=_means(entry.recipe),
+            devices=entry.image.devices,
         )
 
     def _identity(self) -> tuple[str, int, bool]:

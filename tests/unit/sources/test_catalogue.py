@@ -88,6 +88,19 @@ def test_latest_orders_numbers_by_value(home):
     assert load_catalogue(home).lookup("Acme", "os", "1").version == "1.10.0"
 
 
+@pytest.mark.parametrize(
+    ("changes", "devices"),
+    [
+        ({}, "virtio"),
+        ({"osType": "Windows"}, "compatible"),
+        ({"osType": "Windows", "devices": "virtio"}, "virtio"),
+    ],
+)
+def test_windows_gets_devices_it_knows_without_drivers(home, changes, devices):
+    _own(home, _image(**changes))
+    assert load_catalogue(home).lookup("Acme", "os", "1").image.devices == devices
+
+
 def test_a_wrong_entry_is_named_by_its_pointer(home):
     _own(
         home,
