@@ -4,7 +4,11 @@ The front half (sources/iso.py, media.py, kickstart.py, answers.py) reads the me
 ends with an `Installation`. The back half (install.py) boots it, follows the serial console, and says
 with an `Installed` what came of it. Debian's answers are preseed.py's.
 
-On the serial console the answers say where they are, one line each, `MARKER` and then:
+What lies on the answers' disk: ks.cfg, which holds no secret, and what it (or a user's own kickstart) takes
+from there: enter.sh, a script that lets the build user into the new system (`sh enter.sh /mnt/sysimage`),
+with its files build-user.pub and host_key; `subscription` (organization and activation key, a line each).
+
+On the serial console (ttyS0) the answers say where they are, one line each, `MARKER` and then:
 
     begun                     the installer took our answers (%pre, early_command)
     installed                 the packages are in the new system (start of %post, late_command)
@@ -52,11 +56,12 @@ class Installation:
     """One unattended installation, ready to boot.
 
     `kernel` and `initrd` were taken out of the medium. `command_line` holds no secret. `medium` is the
-    ISO itself, attached read-only as the first CD. `answers` is a second small ISO labelled OEMDRV with
-    ks.cfg (mode 0600, removed by whoever made it when `install` returns or raises), None for Debian,
-    whose preseed.cfg is in the initrd already. `disk_size` in bytes, `time_limit` in seconds for
-    the whole of it. `marked`: our answers, which say the markers; without `configured` a power-off is a
-    failure then. A user's own kickstart says none of them and counts as done when the guest is off.
+    ISO itself, attached read-only as the first CD. `answers` is a second small ISO (CD too) labelled
+    OEMDRV, mode 0600, removed by whoever made it when `install` returns or raises; None for Debian, whose
+    preseed.cfg is in the initrd already. The disk is the only one, virtio. `disk_size` in bytes,
+    `time_limit` in seconds for the whole of it. `marked`: our answers, which say the markers; without
+    `configured` a power-off is a failure then. A user's own kickstart says what it likes and counts as
+    done when the guest is off.
     """
 
     name: str
