@@ -13,9 +13,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.download.errors import public_url
+from builder.download.network import Network
+from builder.download.reading import read_uri
 from builder.errors import BuildTimeoutError, PreflightError
 from builder.events import Wait
-from builder.sources.download import public_url, read_uri
 from provisioners.base import FrozenContent
 from templates.diagnostics import Diagnostic, Location, TemplateError
 from templates.errors import GoldsmithError
@@ -185,6 +187,7 @@ class _Reader:
 
 def _read(uri: str, services: Services) -> bytes:
     try:
-        return read_uri(uri, services.base_dir, services.deadline, _MAX_BYTES)
+        network = Network.of(services.settings)
+        return read_uri(uri, services.base_dir, services.deadline, _MAX_BYTES, network=network)
     except ValueError as error:  # a NUL in a path, half an IPv6 address
         raise PreflightError(f"{uri!r} is neither a path nor a URL: {error}.") from None

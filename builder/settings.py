@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from builder.errors import EnvironmentProblem, UsageError
 
@@ -38,6 +38,9 @@ class Settings(BaseModel):
     keep_for_days: float = Field(default=7, gt=0)
     cache_size_gib: float = Field(default=20, ge=0, description="layers and finished images, at most")
     memory_snapshots: bool = Field(default=True, description="keep the guest's memory with each layer")
+    offline: bool = Field(default=False, description="fetch nothing; use what is on this machine")
+    proxy: SecretStr | None = Field(default=None, description="proxy of downloads; none: the environment's")
+    download_connections: int = Field(default=4, ge=1, le=16, description="for one large file, at most")
 
     @field_validator("debian_mirror")
     @classmethod
@@ -47,6 +50,16 @@ class Settings(BaseModel):
             raise ValueError("a user name or password in it would stand in every image")
         if value is not None and (not value or any(letter.isspace() for letter in value)):
             raise ValueError("one address, without spaces")
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an address such as http://proxy.example:3128")
         return value
 
 

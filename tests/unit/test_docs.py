@@ -94,7 +94,7 @@ def test_the_options_of_run_are_in_the_reference() -> None:
 def test_settings() -> None:
     listed = {names(row[0])[0]: row[1].strip("`") for row in rows(section("Settings"))}
     assert set(listed) == set(Settings.model_fields)
-    shown = {"none": None, "true": True, "all zeros": Settings().subscription_id}
+    shown = {"none": None, "true": True, "false": False, "all zeros": Settings().subscription_id}
     for name, value in listed.items():
         actual = getattr(Settings(), name)
         assert shown.get(value, value) == actual or float(value) == actual, name

@@ -7,11 +7,13 @@ import httpx
 import pytest
 
 from builder.deadline import Deadline
+from builder.download import exchange
+from builder.download.errors import DownloadError, public_url
+from builder.download.fetch import fetch
+from builder.download.reading import read_uri
 from builder.errors import BuildTimeoutError, NotFoundError
 from builder.events import EventBus, WaitProgress
 from builder.redact import Redactor
-from builder.sources import download
-from builder.sources.download import DownloadError, fetch, public_url, read_uri
 
 DATA = bytes(range(256)) * 5000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -22,8 +24,14 @@ URL = "https://host.example/disk.raw?sig=secret"
 def naps(monkeypatch):
     """Every pause between attempts, instead of sleeping it."""
     taken: list[float] = []
-    monkeypatch.setattr(download, "_sleep", taken.append)
+    monkeypatch.setattr(exchange, "_sleep", taken.append)
     return taken
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch, tmp_path_factory):
+    """No settings of whoever runs the tests."""
+    monkeypatch.setenv("GOLDSMITH_HOME", str(tmp_path_factory.mktemp("home")))
 
 
 class Server:
@@ -43,7 +51,10 @@ class Server:
         start = int(request.headers.get("Range", "bytes=0-")[6:-1])
         if start >= len(DATA):
             return httpx.Response(416)
-        return httpx.Response(206 if start else 200, content=DATA[start:])
+        headers = {"Content-Length": str(len(DATA) - start)}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
+        return httpx.Response(206 if start else 200, headers=headers, content=iter([DATA[start:]]))
 
     @property
     def client(self) -> httpx.Client:

@@ -1,0 +1,1 @@
+"""Downloads: one file from one or several servers, proved, resumable, shared between builds."""
