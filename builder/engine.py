@@ -121,7 +121,7 @@ def _execute(context: BuildContext, image_source: ImageSource) -> None:
     checks = context.template.properties.validation
     if checks and checks.source_validation_only:
         disk = source.prepare(context, image_source)
-        failed = validate.run(context, disk.graph, _size(context, disk))
+        failed = validate.run(context, disk.graph, _size(context, disk), disk.access)
         if failed:
             raise failed
         return

@@ -32,8 +32,6 @@ def _load(group: str, type_name: str) -> Any:  # noqa: ANN401 - a class of unkno
         if entry.name == type_name:
             return entry.load()
     known = ", ".join(sorted(found.names))
-    # A valid template, which Azure took until 2020: not the user's mistake.
-    hint = "building from an ISO is not supported yet" if type_name == "ISO" else None
     raise PreflightError(
-        f"No part of Goldsmith handles the type '{type_name}'.", details=(f"known: {known}",), hint=hint
+        f"No part of Goldsmith handles the type '{type_name}'.", details=(f"known: {known}",)
     )

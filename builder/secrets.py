@@ -54,18 +54,26 @@ def resolve_step(step: Step, place: str, services: Services) -> tuple[Mapping[st
         if reference.command is not None and services.read_only:
             services.bus.note(f"{what}: its command is only run by a build.")
             continue
-        value = _fetch(reference, what, services)
-        if "\0" in value:
-            raise SecretError(f"{what} holds a NUL byte, which no environment variable can.")
-        try:
-            services.redactor.add(value)
-        except ValueError as error:
-            raise SecretError(
-                f"{what} is empty or too short to be hidden: {error}.",
-                hint="Put a harmless value into env; otherwise use a longer secret.",
-            ) from None
-        hidden[name] = value
+        hidden[name] = fetch_hidden(reference, what, services)
     return dict(extensions.env), hidden
+
+
+def fetch_hidden(reference: SecretRef, what: str, services: Services) -> str:
+    """One secret, known to the redactor before this returns. `what` names it in messages.
+
+    Raises SecretError, BuildTimeoutError.
+    """
+    value = _fetch(reference, what, services)
+    if "\0" in value:
+        raise SecretError(f"{what} holds a NUL byte, which no environment variable can.")
+    try:
+        services.redactor.add(value)
+    except ValueError as error:
+        raise SecretError(
+            f"{what} is empty or too short to be hidden: {error}.",
+            hint="Put a harmless value into env; otherwise use a longer secret.",
+        ) from None
+    return value
 
 
 def fingerprints(values: Mapping[str, str], services: Services) -> dict[str, str]:

@@ -27,6 +27,7 @@ from builder.problems import Problems
 from builder.routing import Routing
 from builder.routing import find as find_routing
 from builder.stages.context import PreparedStep, stage, timeouts_of
+from builder.stages.source import check_seeded
 from builder.survey import Notes, Survey, make_survey, remark_of
 from builder.vm.sizes import resolve_size
 from builder.workspace import Workspace
@@ -127,6 +128,7 @@ def _submit(
     disk_size = None
     if source is not None:
         disk_size = _check_source(problems, source, profile.os_disk_size_gb, services)
+        problems.check("/properties/validate", partial(check_seeded, template, seeded=source.seeded))
     frozen = problems.catch("", partial(resolve.freeze, document, template, services))
     _check_guests(problems, "/properties/customize", properties.customize, source)
     customizers = _steps(problems, "/properties/customize", properties.customize, frozen, services)

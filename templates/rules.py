@@ -15,6 +15,7 @@ from typing import Any
 from templates import arm_id
 from templates.checks import parse
 from templates.durations import DurationError, parse_duration
+from templates.iso_rules import check_iso
 from templates.model import (
     Customizer,
     Distribute,
@@ -110,8 +111,7 @@ def _check_source(data: Any, pointer: str, report: Report) -> None:  # noqa: ANN
         _check_id(arm_id.parse_image_version, source.image_version_id, at, report)
     elif source.type == "ISO":
         _check_sha256(source.sha256_checksum, join(pointer, "sha256Checksum"), report)
-        if not source.source_uri:
-            report.error("BadValue", "the sourceUri is empty", join(pointer, "sourceUri"))
+        check_iso(source, pointer, report, _check_duration)
     else:
         _check_platform_image(source, pointer, report)
 

@@ -20,6 +20,7 @@ from builder.layers.layer import ACCESS, DISK, MEMORY, META, SEED, VARS, Layer
 from builder.layers.store import LayerStore
 from builder.layers.transfer import is_drawn, private_place
 from builder.sources.bases import BaseCache, BaseMeta
+from builder.sources.entry import ENTRY
 
 if TYPE_CHECKING:
     from builder.settings import Home
@@ -157,7 +158,7 @@ class _Arrival:
         folder = self._place / "bases" / key
         # The disk of one that is here already was not unpacked; its description stands for it.
         meta = self._new_bases.read(key)
-        if meta is None or parts != {META, meta.file} or meta.identity.partition("-")[0] != key:
+        if meta is None or parts - {ENTRY} != {META, meta.file} or meta.identity.partition("-")[0] != key:
             raise self._archive.wrong("the description of a base in it is wrong")
         if self._bases.check_free(key, meta):
             self._done.already_here.append(key)

@@ -27,6 +27,7 @@ from builder.layers.finished import IMAGE, FinishedLayer
 from builder.layers.layer import MEMORY, META, Layer
 from builder.lock import FileLock
 from builder.sources.bases import BaseCache, BaseMeta
+from builder.sources.entry import ENTRY
 
 if TYPE_CHECKING:
     from builder.settings import Home
@@ -106,7 +107,8 @@ def export(home: Home, selection: Selection, file: Path, *, memory: bool = True)
         # Links of our own: what a build or a prune takes away meanwhile stays here.
         files = [*_layer_files(place, selection, memory=memory), *_image_files(place, selection)]
         for key, meta in selection.bases.items():
-            files += [(f"bases/{key}/{name}", home.bases / key / name) for name in (META, meta.file)]
+            names = [META, meta.file, *([ENTRY] if (home.bases / key / ENTRY).exists() else [])]
+            files += [(f"bases/{key}/{name}", home.bases / key / name) for name in names]
         # The small ones first, so that a reader knows early what it has.
         files.sort(key=lambda item: (not item[0].endswith(META), item[0]))
         with appearing(file) as stream:

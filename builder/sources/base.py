@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from builder.disk.graph import BlockGraph
+
+if TYPE_CHECKING:
+    from builder.vm.access import BuildAccess
 
 Generation = Literal["V1", "V2"]
 OsType = Literal["Linux", "Windows"]
@@ -29,7 +32,8 @@ class ResolvedSource:
     that `prepare` only opens what is there; `bootstrapped` that it makes the disk from packages, with
     programs of this machine, when it is not cached. `means` says in words how it comes here then.
     `identity` is empty where nothing may be written (`Services.read_only`) and none is drawn yet.
-    `devices` is the hardware its guest has drivers for.
+    `devices` is the hardware its guest has drivers for. `seeded`: whether a guest of it takes our
+    cloud-init seed, as far as is known; without it nobody enters the finished image to validate it.
     """
 
     identity: str
@@ -43,14 +47,19 @@ class ResolvedSource:
     bootstrapped: bool = False
     means: str = ""
     devices: Devices = "virtio"
+    seeded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class SourceDisk:
-    """A source's disk, read-only from here on. `size` in bytes."""
+    """A source's disk, read-only from here on. `size` in bytes. `access` is how it is entered when its
+    guest knows the build user already; `seeded` whether it takes our cloud-init seed.
+    """
 
     graph: BlockGraph
     size: int
+    access: BuildAccess | None = None
+    seeded: bool = True
 
 
 class ImageSource(Protocol):

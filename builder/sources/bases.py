@@ -87,6 +87,10 @@ class BaseCache:
         layer = DiskLayer(self._root / key / meta.file, meta.disk_format)
         return SourceDisk(BlockGraph((layer,)), meta.size)
 
+    def folder(self, key: str) -> Path:
+        """Where the base lies, once it is there."""
+        return self._root / key
+
     def known_identity(self, key: str) -> str:
         """Like `next_identity`, but draws none: empty as long as nobody wanted to make the base."""
         try:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from builder.disk import qemu_img
 from builder.disk.graph import BlockGraph
+from builder.errors import PreflightError
 
 if TYPE_CHECKING:
     from builder.sources.base import ImageSource, SourceDisk
     from builder.stages.context import BuildContext
+    from templates.model import ImageTemplate
 
 GIB = 1024**3
 
@@ -24,7 +26,20 @@ def prepare(context: BuildContext, source: ImageSource) -> SourceDisk:
     ):
         disk = source.prepare()
         step.detail = f"{context.source.exact_version}, {disk.size / GIB:.1f} GiB"
+        check_seeded(context.template, seeded=disk.seeded)
         return disk
+
+
+def check_seeded(template: ImageTemplate, *, seeded: bool) -> None:
+    """Raises PreflightError when the finished image shall be validated and nobody could enter it."""
+    checks = template.properties.validation
+    if seeded or not checks or not checks.in_vm_validations or checks.source_validation_only:
+        return
+    raise PreflightError(
+        "The finished image cannot be validated: without cloud-init in it, nobody gets into it any more.",
+        hint="Install cloud-init in the source (x-goldsmith.repositories, or a subscription), "
+        "or leave the validations out.",
+    )
 
 
 def overlay(context: BuildContext, below: BlockGraph, size: int, name: str) -> BlockGraph:

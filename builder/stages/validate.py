@@ -15,11 +15,15 @@ from provisioners.guest import GuestError
 if TYPE_CHECKING:
     from builder.disk.graph import BlockGraph
     from builder.stages.context import BuildContext
+    from builder.vm.access import BuildAccess
     from templates.errors import GoldsmithError
 
 
-def run(context: BuildContext, image: BlockGraph, size: int) -> GoldsmithError | None:
-    """Run the validators; the VM and whatever they changed are thrown away.
+def run(
+    context: BuildContext, image: BlockGraph, size: int, access: BuildAccess | None = None
+) -> GoldsmithError | None:
+    """Run the validators; the VM and whatever they changed are thrown away. `access` is how a source is
+    entered that knows the build user already; a finished image knows nobody, and takes a seed.
 
     A failed validation, a VM that does not boot among them, is returned, not raised: the engine
     decides whether to distribute (`continueDistributeOnFailure`); the run is Failed either way
@@ -30,7 +34,7 @@ def run(context: BuildContext, image: BlockGraph, size: int) -> GoldsmithError |
     try:
         with context.stage("Validate"):
             disk = overlay(context, image, size, "validation")
-            with boot(context, Start(disk), purpose="validation") as session:
+            with boot(context, Start(disk, access), purpose="validation") as session:
                 customize.run_steps(context, Fixed(session), "Validate", context.validators)
     except (StepFailedError, MachineError, GuestError) as error:
         context.bus.warn(f"Validation failed: {error.message}", code="ValidationFailed")

@@ -207,7 +207,7 @@ class Workpiece:
         links = context.route.links
         # Without layers the disk has its size from the start, and the seed's growth does the rest.
         size = self._source.size if links else self._size
-        self._boot(Start(self._overlay(self._source.graph, size)))
+        self._boot(Start(self._overlay(self._source.graph, size), self._source.access))
         session = self.session
         seed = session.machine.spec.seed
         assert seed is not None  # noqa: S101 - every machine of a build has one

@@ -114,12 +114,12 @@ def write_seed(
     )
 
 
-def write_iso(target: Path, contents: Mapping[str, str]) -> Path:
-    """An ISO 9660 image with Rock Ridge and Joliet names, volume id `cidata`."""
+def write_iso(target: Path, contents: Mapping[str, str], *, label: str = VOLUME_ID) -> Path:
+    """An ISO 9660 image with Rock Ridge and Joliet names, readable by its owner only."""
     import pycdlib
 
     iso = pycdlib.PyCdlib()
-    iso.new(interchange_level=3, vol_ident=VOLUME_ID, rock_ridge="1.09", joliet=3)
+    iso.new(interchange_level=3, vol_ident=label, rock_ridge="1.09", joliet=3)
     for number, (name, text) in enumerate(contents.items()):
         data = text.encode()
         iso.add_fp(

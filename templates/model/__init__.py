@@ -22,6 +22,7 @@ from templates.model.image_template import (
     VnetConfig,
 )
 from templates.model.source import (
+    IsoExtensions,
     IsoSource,
     ManagedImageSource,
     PlanInfo,
@@ -54,6 +55,7 @@ __all__ = [
     "Identifier",
     "ImageDefinition",
     "ImageTemplate",
+    "IsoExtensions",
     "IsoSource",
     "LatestVersioning",
     "LinuxRestartStep",

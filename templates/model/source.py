@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from templates.model.base import Model
+from templates.model.base import Model, SecretRef
 
 
 class PlanInfo(Model):
@@ -44,12 +44,66 @@ class SharedImageVersionSource(Model):
     )
 
 
+class Subscription(Model):
+    """A Red Hat subscription, registered while the system is installed and given back at its end."""
+
+    organization: SecretRef = Field(description="Id of the organization")
+    activation_key: SecretRef = Field(description="Activation key")
+
+
+class IsoExtensions(Model):
+    """`x-goldsmith` of an ISO source: how the system on it is installed."""
+
+    os_variant: str = Field(
+        default="",
+        description="What the medium installs, when it does not say so itself: rhel8.4, almalinux9, debian12",
+    )
+    kickstart: str | None = Field(
+        default=None,
+        description="Address of your own kickstart, used as it is: a path, file:// or http(s)://",
+    )
+    kickstart_inline: list[str] | None = Field(
+        default=None, description="Lines of your own kickstart, instead of an address"
+    )
+    packages: list[str] = Field(
+        default_factory=list, description="Packages and @groups that Goldsmith's own kickstart adds"
+    )
+    repositories: list[str] = Field(
+        default_factory=list,
+        description="Addresses of package repositories; a medium that only boots is installed from the first",
+    )
+    subscription: Subscription | None = Field(
+        default=None, description="Red Hat subscription; never stored, never shown"
+    )
+    generation: Literal["V1", "V2"] = Field(
+        default="V1", description="V1 installs for BIOS, V2 for UEFI; that of the image"
+    )
+    disk_size_gb: int = Field(
+        default=16,
+        ge=8,
+        le=2047,
+        alias="diskSizeGB",
+        description="Size of the disk it is installed on, in GB; vmProfile.osDiskSizeGB grows it afterwards",
+    )
+    memory_mib: int = Field(
+        default=3072, ge=1024, alias="memoryMiB", description="Memory of the machine that installs, in MiB"
+    )
+    timeout: str = Field(
+        default="3h", description="Go-style duration; the installation takes this long at most"
+    )
+
+
 class IsoSource(Model):
     """An installation medium. Azure had it until API version 2019-05-01-preview."""
 
     type: Literal["ISO"]
     source_uri: str = Field(description="Address of the ISO image")
     sha256_checksum: str = Field(description="SHA-256 of the ISO image: 64 lower-case hex digits")
+    extensions: IsoExtensions = Field(
+        default_factory=IsoExtensions,
+        alias="x-goldsmith",
+        description="What AIB has no word for; Azure refuses it",
+    )
 
 
 Source = Annotated[

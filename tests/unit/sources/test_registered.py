@@ -7,13 +7,12 @@ from disk.vhd_file import MIB, write_vhd
 
 from builder.disk.vhd import VhdError
 from builder.errors import NotFoundError, PreflightError
-from builder.extensions import make_source
 from builder.registry.records import Delivery, ImageRecord, ReplicaRecord
 from builder.sources.gallery_version import GalleryVersionSource
 from builder.sources.managed_image import ManagedImageSource
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
-from templates.model.source import IsoSource, SharedImageVersionSource
 from templates.model.source import ManagedImageSource as ManagedModel
+from templates.model.source import SharedImageVersionSource
 
 GROUP = "/subscriptions/0000/resourceGroups/rg/providers/Microsoft.Compute"
 IMAGE = f"{GROUP}/images/golden"
@@ -134,11 +133,3 @@ def test_what_cannot_be_a_source_is_refused(services, properties, word):
     _publish(services, "1.0.0")
     with pytest.raises(PreflightError, match=word):
         _version(services, "1.0.0").resolve()
-
-
-def test_an_iso_is_read_and_not_built_from_yet(services):
-    model = IsoSource(type="ISO", source_uri="https://example.com/x.iso", sha256_checksum="0" * 64)
-    with pytest.raises(PreflightError) as caught:
-        make_source(model, services)
-    assert "'ISO'" in caught.value.message
-    assert "not supported yet" in caught.value.hint
