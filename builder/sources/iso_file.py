@@ -77,13 +77,15 @@ class IsoFile:
         services = self._services
         path = self.here()
         if path is None:
-            from builder.sources.download import fetch
-
-            fetch(
-                self._uri, self._download, sha256=self._sha256, deadline=services.deadline, bus=services.bus
+            path = self._downloads.fetch(
+                self._uri,
+                sha256=self._sha256,
+                deadline=services.deadline,
+                bus=services.bus,
+                network=Network.of(services.settings),
             )
-            KnownFiles(services.home.known_files).note(self._download, _KIND + self._sha256)
-            return self._download
+            KnownFiles(services.home.known_files).note(path, _KIND + self._sha256)
+            return path
         self.verify(path)
         return path
 
