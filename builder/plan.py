@@ -85,7 +85,9 @@ def make_plan(
 
 def _source_step(kind: str, source: ResolvedSource) -> PlannedStep:
     reason = "already on this machine" if source.cached else "not on this machine yet"
-    if source.means and not source.cached:
+    if source.cached:
+        reason += f": {source.frozen}" if source.frozen else ""
+    elif source.means:
         reason += f": {source.means}"
     # Without an identity nothing can be said of the layers on it.
     layer = layer_id("", "source", 1, {"identity": source.identity}) if source.identity else ""

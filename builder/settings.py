@@ -27,6 +27,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     debian_mirror: str | None = Field(default=None, description="Debian mirror for bootstrap recipes")
+    ubuntu_mirror: str | None = Field(default=None, description="Ubuntu mirror for bootstrap recipes")
+    source_recipe: str = Field(
+        default="default",
+        pattern="^(default|bootstrap|download)$",
+        description="which recipe of a marketplace image that has several",
+    )
     accelerator: str = Field(default="auto", pattern="^(auto|kvm|tcg)$")
     default_cpus: int = Field(default=2, ge=1)
     default_memory_mib: int = Field(default=2048, ge=256)
@@ -42,7 +48,7 @@ class Settings(BaseModel):
     proxy: SecretStr | None = Field(default=None, description="proxy of downloads; none: the environment's")
     download_connections: int = Field(default=4, ge=1, le=16, description="for one large file, at most")
 
-    @field_validator("debian_mirror")
+    @field_validator("debian_mirror", "ubuntu_mirror")
     @classmethod
     def _no_password_in_the_image(cls, value: str | None) -> str | None:
         """The mirror's address ends in the image's own sources.list."""

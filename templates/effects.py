@@ -56,11 +56,6 @@ _NO_EFFECT: tuple[tuple[tuple[str, ...], _Test, str], ...] = (
         _enabled,
         "there is no template service that would start by itself; `build` always builds when you run it",
     ),
-    (
-        ("properties", "source", "planInfo"),
-        _present,
-        "no marketplace plan is bought or checked",
-    ),
 )  # fmt: skip
 
 

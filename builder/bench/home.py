@@ -80,6 +80,8 @@ class BenchHome:
         catalogue = real / "catalogue.json"
         if catalogue.is_file():
             (root / catalogue.name).write_text(_anchored(catalogue))
+        if (real / "catalogues").is_dir():  # their relative paths start where they came from
+            shutil.copytree(real / "catalogues", root / "catalogues")
 
 
 @contextmanager
@@ -159,7 +161,8 @@ def _anchored(catalogue: Path) -> str:
     """The catalogue with its relative paths made absolute: they begin at its own folder."""
     data = json.loads(catalogue.read_text(encoding="utf-8"))
     for image in data.get("images", []):
-        for recipe in image.get("versions", {}).values():
+        versions = image.get("versions", {}).values()
+        for recipe in [one for some in versions for one in (some if isinstance(some, list) else [some])]:
             if recipe.get("kind") == "file" and "path" in recipe:
                 recipe["path"] = str(catalogue.parent / Path(recipe["path"]).expanduser())
     return json.dumps(data)

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
+from pathlib import Path
 from typing import Any
+
+from builder.errors import UsageError
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -31,6 +34,20 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     from builder.ui.console import table_to
 
     table_to(sys.stdout, columns, rows, title)
+
+
+def write_text(text: str, output: Path | None) -> None:
+    """Write `text` to the file of `--output`, to stdout when there is none. Raises UsageError."""
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--output {output}: {error.strerror}.", hint="Name a file in a folder that exists."
+        ) from error
 
 
 def human_size(n: float) -> str:

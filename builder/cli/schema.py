@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from builder.errors import UsageError
+from builder.cli.output import write_text
 
 EPILOG = """
 Examples:
@@ -24,13 +24,4 @@ def schema(
     """Print the JSON Schema (2020-12) of image templates and of deployments that hold them."""
     from templates.schema import schema_text
 
-    text = schema_text()
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"--output {output}: {error.strerror}.", hint="Name a file in a folder that exists."
-        ) from error
+    write_text(schema_text(), output)

@@ -89,8 +89,15 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "marketplace",
         "builder.cli.marketplace:app",
-        "Look at the sources a PlatformImage can name: list, show.",
-        ("build marketplace list", "build marketplace show Debian:debian-12:12-gen2"),
+        "Look at the sources a PlatformImage can name, get one ready, add catalogues.",
+        (
+            "build marketplace list --publisher Canonical",
+            "build marketplace search ubuntu 24.04",
+            "build marketplace show Debian:debian-12:12-gen2",
+            "build marketplace fetch Debian:debian-13:13-gen2",
+            "build marketplace provide RedHat:RHEL:8-gen2 rhel-8.10-x86_64-kvm.qcow2",
+            "build marketplace add https://images.example.com/catalogue.json --name team",
+        ),
     ),
     Verb(
         "gallery",

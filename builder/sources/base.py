@@ -34,6 +34,8 @@ class ResolvedSource:
     `identity` is empty where nothing may be written (`Services.read_only`) and none is drawn yet.
     `devices` is the hardware its guest has drivers for. `seeded`: whether a guest of it takes our
     cloud-init seed, as far as is known; without it nobody enters the finished image to validate it.
+    `frozen` says what a source that gives another disk tomorrow (a bootstrap, an address whose file changes)
+    gave here, when it is cached.
     """
 
     identity: str
@@ -48,6 +50,7 @@ class ResolvedSource:
     means: str = ""
     devices: Devices = "virtio"
     seeded: bool = True
+    frozen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

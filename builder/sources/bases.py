@@ -38,7 +38,9 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class BaseMeta:
-    """What meta.json says. `size` is what the guest sees, `file_size` the file's length, in bytes."""
+    """What meta.json says. `size` is what the guest sees, `file_size` the file's length, in bytes. `digest`
+    (algorithm:hex) is that of the file it was made of, where its recipe does not say it beforehand.
+    """
 
     identity: str
     description: str
@@ -48,15 +50,19 @@ class BaseMeta:
     file_size: int
     created: float
     format: int = FORMAT
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeDisk:
-    """What a maker wrote into the folder it was given. `size` in bytes as the guest sees it."""
+    """What a maker wrote into the folder it was given. `size` in bytes as the guest sees it, `digest`
+    (algorithm:hex) that of the file it came from, when only the making told it.
+    """
 
     file: Path
     disk_format: DiskFormat
     size: int
+    digest: str = ""
 
 
 class BaseCache:
@@ -175,6 +181,7 @@ class BaseCache:
                 made.size,
                 made.file.stat().st_size,
                 time.time(),
+                digest=made.digest,
             )
             made.file.chmod(0o444)
             sync_file(made.file)

@@ -1,4 +1,4 @@
-"""A Debian disk from packages: mmdebstrap to a tar, the tar to a tree, the tree to a disk.
+"""A Debian or Ubuntu disk from packages: mmdebstrap to a tar, the tar to a tree, the tree to a disk.
 
 Works as root and as a normal user. A normal user cannot own root's files, so the tree is made,
 unpacked, read by mke2fs and removed inside user namespaces of the user's subordinate ids.
@@ -17,13 +17,13 @@ from builder.disk.assemble import BootFiles, DiskLayout, assemble
 from builder.errors import BuildError, EnvironmentProblem
 from builder.events import EventBus, Wait
 from builder.process import ProcessError, require, run
-from builder.sources import debian
+from builder.sources import base_files
+from builder.sources.distribution import Distribution
 from builder.sources.mirrors import Mirrors, apt_proxies
 from builder.sources.scratch import contained, inside_namespace, remove_tree
 
 # Raised whenever the same recipe gives another disk.
 EPOCH = 1
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _BOOTSTRAP_SECONDS = 1800.0
 _DISK_SECONDS = 600.0
 _PHASES = (
@@ -49,17 +49,27 @@ def overlay_tar(files: dict[str, tuple[str, int]]) -> bytes:
 
 
 def mmdebstrap_argv(
-    suite: str, tar: Path, mirrors: Mirrors, *, before: Path, after: Path, packages: Sequence[str]
+    distribution: Distribution,
+    suite: str,
+    tar: Path,
+    mirrors: Mirrors,
+    *,
+    before: Path,
+    after: Path,
+    packages: Sequence[str],
 ) -> list[str]:
-    """The mmdebstrap command; without mirrors it takes its own default."""
+    """The mmdebstrap command; without mirrors it takes its own default for that suite."""
+    components = distribution.components
+    some = [] if mirrors.lines or components == ("main",) else [f"--components={','.join(components)}"]
     return [
         require("mmdebstrap", "mmdebstrap"),
         "--mode=root",  # of the namespace it runs in
         "--variant=minbase",
         "--architectures=amd64",
         "--format=tar",
-        f"--keyring={KEYRING}",
-        f"--include={','.join((*debian.PACKAGES, *packages))}",
+        f"--keyring={distribution.keyring}",
+        *some,
+        f"--include={','.join((*distribution.packages(suite), *packages))}",
         f"--essential-hook=tar-in {shlex.quote(str(before))} /",
         f"--customize-hook=tar-in {shlex.quote(str(after))} /",
         '--customize-hook=chroot "$1" /root/finish.sh',
@@ -74,6 +84,7 @@ class Bootstrap:
 
     def __init__(
         self,
+        distribution: Distribution,
         suite: str,
         mirrors: Mirrors,
         layout: DiskLayout,
@@ -81,6 +92,7 @@ class Bootstrap:
         *,
         packages: Sequence[str] = (),
     ) -> None:
+        self._distribution = distribution
         self._suite = suite
         self._mirrors = mirrors
         self._layout = layout
@@ -103,16 +115,18 @@ class Bootstrap:
             remove_tree(tree)
 
     def _mmdebstrap(self, tar: Path, deadline: Deadline, bus: EventBus) -> None:
-        if not KEYRING.exists():
+        distribution = self._distribution
+        if not distribution.keyring.exists():
             raise EnvironmentProblem(
-                f"{KEYRING} is missing; it proves that packages come from Debian.",
-                hint="Install it: sudo apt-get install debian-archive-keyring",
+                f"{distribution.keyring} is missing; it proves that packages come from {distribution.name}.",
+                hint=distribution.keyring_hint,
             )
         uuid = self._layout.uuid("root")
         before, after = self._folder / "before.tar", self._folder / "after.tar"
-        before.write_bytes(overlay_tar(debian.files_before(uuid)))
-        after.write_bytes(overlay_tar(debian.files_after(uuid)))
+        before.write_bytes(overlay_tar(base_files.files_before(distribution, uuid)))
+        after.write_bytes(overlay_tar(base_files.files_after(distribution, self._suite, uuid)))
         argv = mmdebstrap_argv(
+            distribution,
             self._suite,
             tar,
             self._mirrors,
@@ -124,7 +138,7 @@ class Bootstrap:
         scratch = self._folder / "scratch"
         scratch.mkdir()
         try:
-            with Wait(bus, f"Bootstrapping Debian {self._suite}"):
+            with Wait(bus, f"Bootstrapping {distribution.name} {self._suite}"):
                 timeout = deadline.remaining(_BOOTSTRAP_SECONDS)
                 env = {**apt_proxies(), "TMPDIR": str(scratch)}
                 run([*contained(), *argv], timeout=timeout, env=env, on_line=_progress(bus))
@@ -132,9 +146,10 @@ class Bootstrap:
             if deadline.expired:
                 raise deadline.error() from error
             raise BuildError(
-                f"Debian {self._suite} could not be bootstrapped.",
+                f"{distribution.name} {self._suite} could not be bootstrapped.",
                 details=(error.message, *error.details),
-                hint="Check that the package mirror answers; GOLDSMITH_DEBIAN_MIRROR names another one.",
+                hint="Check that the package mirror answers; "
+                f"GOLDSMITH_{distribution.mirror_setting.upper()} names another one.",
             ) from error
         finally:
             remove_tree(scratch)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from builder.disk import qemu_img
 from builder.disk.graph import BlockGraph, DiskFormat, DiskLayer
-from builder.errors import NotFoundError, PreflightError
+from builder.errors import EnvironmentProblem, NotFoundError, PreflightError
 from builder.process import ProcessError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk
@@ -20,9 +21,13 @@ from builder.sources.catalogue import (
     CatalogueEntry,
     DownloadRecipe,
     FileRecipe,
+    ProvideRecipe,
     Recipe,
     load_catalogue,
 )
+from builder.sources.catalogue.plans import check_plan
+from builder.sources.catalogue.words import means, what_to_provide
+from builder.sources.distribution import distribution_of
 from builder.sources.mirrors import Mirrors, find_mirrors
 from templates.model.source import PlatformImageSource
 
@@ -41,7 +46,9 @@ class MarketplaceSource:
         self._resolved: ResolvedSource | None = None
 
     def resolve(self) -> ResolvedSource:
-        """Find the exact version and whether its base is here. Raises NotFoundError, PreflightError."""
+        """Find the exact version and whether its base is here. Raises NotFoundError, PreflightError,
+        PlanError.
+        """
         if self._resolved is None:
             self._resolved = self._resolve()
         return self._resolved
@@ -52,6 +59,8 @@ class MarketplaceSource:
         recipe = self._entry.recipe
         if isinstance(recipe, FileRecipe) and recipe.format in ("raw", "qcow2"):
             return self._open(recipe)
+        if isinstance(recipe, DownloadRecipe) and recipe.note:
+            self._services.bus.note(f"{self._entry.urn} comes {recipe.note}")
         return self._cache.make(
             self._key,
             resolved.identity,
@@ -65,13 +74,14 @@ class MarketplaceSource:
     def _entry(self) -> CatalogueEntry:
         model = self._model
         catalogue = load_catalogue(self._services.home)
-        return catalogue.lookup(model.publisher, model.offer, model.sku, model.version)
+        prefer = self._services.settings.source_recipe
+        return catalogue.lookup(model.publisher, model.offer, model.sku, model.version, prefer=prefer)
 
     @cached_property
     def _mirrors(self) -> Mirrors:
         recipe = self._entry.recipe
         assert isinstance(recipe, BootstrapRecipe)  # noqa: S101 - only asked for by bootstraps
-        return find_mirrors(recipe.suite, self._services.settings)
+        return find_mirrors(distribution_of(recipe.distribution), recipe.suite, self._services.settings)
 
     @cached_property
     def _key(self) -> str:
@@ -80,10 +90,14 @@ class MarketplaceSource:
         if isinstance(recipe, BootstrapRecipe):
             from builder.sources.bootstrap import EPOCH
 
-            spec: object = [EPOCH, recipe.model_dump(mode="json"), self._mirrors.key]
+            spec: object = [EPOCH, _made_of(recipe), self._mirrors.key]
         elif isinstance(recipe, DownloadRecipe):
-            spec = ["file", recipe.sha256.lower(), recipe.format]
+            if recipe.sums is not None:
+                spec = ["published", recipe.url, recipe.sums.url, recipe.format]
+            else:
+                spec = ["file", str(recipe.sha256).lower(), recipe.format]
         else:
+            assert isinstance(recipe, FileRecipe)  # noqa: S101 - what is to be provided does not resolve
             spec = ["file", self._file_digest, recipe.format]
         return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
@@ -100,13 +114,7 @@ class MarketplaceSource:
                 hint="Correct its path in catalogue.json.",
             )
         if recipe.sha256:
-            with recipe.path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != recipe.sha256.lower():
-                raise PreflightError(
-                    f"{recipe.path} is not the file that {self._entry.urn} promises.",
-                    details=(f"expected sha256 {recipe.sha256.lower()}", f"found    sha256 {found}"),
-                )
+            self._check_promise(recipe, recipe.sha256.lower())
         known = KnownFiles(self._services.home.known_files)
         digest = known.digest(recipe.path)
         if not digest:
@@ -115,6 +123,26 @@ class MarketplaceSource:
                 known.note(recipe.path, digest)
         return digest
 
+    def _check_promise(self, recipe: FileRecipe, promised: str) -> None:
+        """Raise PreflightError for a file with another sha256. Read once for as long as nobody touches it."""
+        from builder.disk.known_files import KnownFiles, settled
+
+        home = self._services.home
+        known = KnownFiles(home.known_files.with_name("known-sums.json"))
+        found = known.digest(recipe.path)
+        if not found:
+            with recipe.path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if settled(recipe.path) and not self._services.read_only:
+                known.note(recipe.path, found)
+        if found != promised:
+            raise PreflightError(
+                f"{recipe.path} is not the file that {self._entry.urn} promises.",
+                details=(f"expected sha256 {promised}", f"found    sha256 {found}"),
+                hint=f"Put the right file there, or note this one: build marketplace provide "
+                f"{self._entry.urn} {recipe.path}",
+            )
+
     def _resolve(self) -> ResolvedSource:
         entry = self._entry
         if entry.image.architecture != "x64":
@@ -122,6 +150,10 @@ class MarketplaceSource:
                 f"{entry.urn} is an {entry.image.architecture} image; only x64 can be built here.",
                 hint="Choose the x64 image of the same publisher.",
             )
+        check_plan(entry.image, self._model.plan_info)
+        if isinstance(entry.recipe, ProvideRecipe):
+            details, hint = what_to_provide(entry.recipe, entry.urn)
+            raise NotFoundError(f"{entry.urn} is yours to bring.", details=details, hint=hint)
         identity, size, cached = self._identity()
         return ResolvedSource(
             identity=identity,
@@ -132,8 +164,9 @@ class MarketplaceSource:
             size=size,
             cached=cached,
             bootstrapped=isinstance(entry.recipe, BootstrapRecipe),
-            means=_means(entry.recipe),
+            means=means(entry.recipe),
             devices=entry.image.devices,
+            frozen=self._frozen,
         )
 
     def _identity(self) -> tuple[str, int, bool]:
@@ -144,10 +177,20 @@ class MarketplaceSource:
         meta = self._cache.find(self._key)
         if meta is not None:
             return meta.identity, meta.size, True
-        if isinstance(recipe, BootstrapRecipe):
-            draw = self._cache.known_identity if self._services.read_only else self._cache.next_identity
-            return draw(self._key), recipe.size_mib * 1024**2, False
-        return self._key, 0, False
+        if not _moves(recipe):
+            return self._key, 0, False
+        draw = self._cache.known_identity if self._services.read_only else self._cache.next_identity
+        size = recipe.size_mib * 1024**2 if isinstance(recipe, BootstrapRecipe) else 0
+        return draw(self._key), size, False
+
+    @property
+    def _frozen(self) -> str:
+        """What a recipe that gives another disk tomorrow gave here, for as long as the base is kept."""
+        meta = self._cache.find(self._key) if _moves(self._entry.recipe) else None
+        if meta is None:
+            return ""
+        day = datetime.fromtimestamp(meta.created, UTC).date().isoformat()
+        return f"fetched on {day}, {meta.digest}" if meta.digest else f"made on {day}"
 
     def _open(self, recipe: FileRecipe) -> SourceDisk:
         disk_format: DiskFormat = "qcow2" if recipe.format == "qcow2" else "raw"
@@ -160,9 +203,15 @@ class MarketplaceSource:
             return self._bootstrap(recipe, folder)
         if isinstance(recipe, FileRecipe):
             return self._import(recipe.path, recipe.format, folder)
+        assert isinstance(recipe, DownloadRecipe)  # noqa: S101 - what is to be provided does not resolve
+        return self._download(recipe, folder)
+
+    def _download(self, recipe: DownloadRecipe, folder: Path) -> MadeDisk:
         from builder.sources.download import fetch
 
         services = self._services
+        if recipe.sha256 is None:
+            raise EnvironmentProblem(f"{self._entry.urn} cannot be verified by this version.")
         file = services.home.downloads / recipe.sha256.lower()
         fetch(recipe.url, file, sha256=recipe.sha256, deadline=services.deadline, bus=services.bus)
         made = self._import(file, recipe.format, folder)
@@ -175,7 +224,8 @@ class MarketplaceSource:
 
         disk = folder / "disk.raw"
         layout = DiskLayout(seed=self._key, size=recipe.size_mib)
-        bootstrap = Bootstrap(recipe.suite, self._mirrors, layout, folder, packages=recipe.packages)
+        family = distribution_of(recipe.distribution)
+        bootstrap = Bootstrap(family, recipe.suite, self._mirrors, layout, folder, packages=recipe.packages)
         bootstrap.build(disk, deadline=self._services.deadline, bus=self._services.bus)
         return MadeDisk(disk, "raw", layout.size * 1024**2)
 
@@ -195,14 +245,16 @@ class MarketplaceSource:
         return MadeDisk(disk, "qcow2", qemu_img.info(disk, "qcow2").virtual_size)
 
 
-def _means(recipe: Recipe) -> str:
-    if isinstance(recipe, BootstrapRecipe):
-        return f"bootstrapped from the packages of Debian {recipe.suite}"
-    if isinstance(recipe, DownloadRecipe):
-        from builder.sources.download import public_url
+def _moves(recipe: Recipe) -> bool:
+    """Whether the recipe gives another disk tomorrow: new packages, a new file behind the address."""
+    return isinstance(recipe, BootstrapRecipe) or (isinstance(recipe, DownloadRecipe) and bool(recipe.sums))
 
-        return f"downloaded from {public_url(recipe.url)}"
-    return f"converted from {recipe.path}"
+
+def _made_of(recipe: BootstrapRecipe) -> dict[str, object]:
+    """What decides the disk. Debian is not named: bases were made before there was another family."""
+    family = {} if recipe.distribution == "debian" else {"distribution": recipe.distribution}
+    made = recipe.model_dump(mode="json", include={"kind", "suite", "size_mib", "packages"})
+    return {**family, **made}
 
 
 def _virtual_size(path: Path, written_format: str) -> int:

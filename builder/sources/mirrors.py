@@ -1,4 +1,4 @@
-"""Where Debian packages come from: the setting, else this machine's own apt, else mmdebstrap's default.
+"""Where a bootstrap's packages come from: the setting, else this machine's apt, else mmdebstrap's default.
 
 Both forms of sources.list(5) are read: one line a source, and deb822 stanzas.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from builder.process import run
 from builder.settings import Settings
+from builder.sources.distribution import Distribution
 
 APT = Path("/etc/apt")
 _ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>.*)$")
@@ -42,25 +43,33 @@ class Mirrors:
 
     kind: Literal["setting", "machine", "default"]
     lines: tuple[str, ...] = ()
+    family: str = "debian"
 
     @property
     def key(self) -> str:
         """Part of a base's key. Equal keys promise the same packages: every mirror but one that was
         set by hand is a copy of the same archive.
         """
-        return f"{self.kind} {' '.join(self.lines)}" if self.kind == "setting" else "debian"
+        return f"{self.kind} {' '.join(self.lines)}" if self.kind == "setting" else self.family
 
 
-def find_mirrors(suite: str, settings: Settings, apt: Path = APT) -> Mirrors:
-    """The mirrors for `suite` of Debian."""
-    if settings.debian_mirror:
-        uri = settings.debian_mirror
-        return Mirrors("setting", (f"deb {uri} {suite} main", f"deb {uri} {suite}-updates main"))
+def find_mirrors(distribution: Distribution, suite: str, settings: Settings, apt: Path = APT) -> Mirrors:
+    """The mirrors for `suite` of a distribution."""
+    family, parts = distribution.key, distribution.components
+    uri = getattr(settings, distribution.mirror_setting)
+    if uri:
+        suites = (suite, *(suite + more for more in distribution.on_archive))
+        return Mirrors("setting", tuple(AptSource(uri, one, parts).line() for one in suites), family)
     found = [source for source in read_apt(apt) if _serves(source, suite)]
     if not any(source.suite == suite for source in found):
-        return Mirrors("default")
-    only_main = (AptSource(source.uri, source.suite, ("main",)) for source in found)
-    return Mirrors("machine", tuple(dict.fromkeys(source.line() for source in only_main)))
+        return Mirrors("default", family=family)
+    ours = (replace(source, components=_of(source.components, parts)) for source in found)
+    return Mirrors("machine", tuple(dict.fromkeys(source.line() for source in ours)), family)
+
+
+def _of(offered: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
+    there = set(offered)
+    return tuple(component for component in wanted if component in there)
 
 
 def apt_proxies() -> dict[str, str]:

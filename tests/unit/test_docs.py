@@ -18,10 +18,13 @@ from builder.cli.verbs import VERBS
 from builder.errors import ExitCode
 from builder.settings import Home, Settings
 from builder.sources.catalogue import load_catalogue
+from builder.sources.catalogue.document import with_table
+from builder.sources.catalogue.schema import catalogue_schema
 from templates.model.base import StepExtensions
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+CATALOGUE = ROOT / "docs/catalogue.md"
 REFERENCE = (ROOT / "docs/reference.md").read_text()
 SCOPE = templates.DeploymentScope("00000000-0000-0000-0000-000000000000", "goldsmith", "local")
 VERB_TREE = {verb.name: load_verb(verb) for verb in VERBS}
@@ -159,10 +162,23 @@ def test_the_step_of_the_how_to_is_a_step(tmp_path: Path) -> None:
     assert templates.read(file, defaults=SCOPE).templates[0].properties.customize[0].extensions.secrets
 
 
-def test_the_catalogue_of_the_reference_is_one(tmp_path: Path) -> None:
-    (example,) = json_blocks(ROOT / "docs/reference.md")
+def test_the_example_of_the_catalogue_page_is_one(tmp_path: Path) -> None:
+    (example,) = json_blocks(CATALOGUE)
     (tmp_path / "catalogue.json").write_text(json.dumps(example))
     catalogue = load_catalogue(Home(tmp_path))
-    kinds = {recipe["kind"] for image in example["images"] for recipe in image["versions"].values()}
-    assert kinds == {"file", "download", "bootstrap"}
-    assert catalogue.lookup("Acme", "base", "1").version == "2.0.0"
+    entry = catalogue.lookup("Acme", "base", "1")
+    kinds = {recipe.kind for one in catalogue.entries(entry.image) for recipe in one.recipes}
+    assert kinds == {"file", "download", "bootstrap", "provide"}
+    assert entry.version == "2.0.0"
+
+
+def test_the_fields_of_a_catalogue_are_on_its_page() -> None:
+    models = catalogue_schema()["$defs"]
+    for name in ("CatalogueImage", "BootstrapRecipe", "DownloadRecipe", "FileRecipe", "ProvideRecipe"):
+        for field in models[name]["properties"]:
+            assert f"`{field}`" in CATALOGUE.read_text() or field == "fetched", f"{name}.{field}"
+
+
+def test_the_table_of_built_in_images_is_up_to_date() -> None:
+    text = CATALOGUE.read_text()
+    assert with_table(text) == text, "run: .venv/bin/python -m builder.sources.catalogue.document docs"

@@ -24,7 +24,7 @@ STARTS_PROCESSES = re.compile(r"^(os\.(system|popen|exec\w+|spawn\w+|posix_spawn
 URL_HOST = re.compile(r"https?://([A-Za-z0-9][A-Za-z0-9.-]*)")
 # Names that belong to the language of templates, to this machine or to the guest's own link.
 HARMLESS_HOST = re.compile(
-    r"^(schema\.management\.azure\.com|schemas\.(dmtf\.org|microsoft\.com)|aka\.ms|learn\.microsoft\.com|docs\.oasis-open\.org|(.*\.)?example(\.(com|org|net))?"
+    r"^(schema\.management\.azure\.com|schemas\.(dmtf\.org|microsoft\.com)|json-schema\.org|aka\.ms|learn\.microsoft\.com|docs\.oasis-open\.org|(.*\.)?example(\.(com|org|net))?"
     r"|localhost|127\.0\.0\.1|10\.0\.2\.\d+|169\.254\.169\.254|[a-z]+)$"
 )
 MIRROR_HOST = re.compile(
@@ -130,7 +130,9 @@ def test_no_shell_in_between() -> None:
 
 
 def test_no_registry_or_mirror_is_named() -> None:
-    """Where packages and images come from is the user's setting, never ours."""
+    """Where packages and images come from is the user's setting, never ours. The catalogue alone names
+    publishers: the addresses of their images are its data.
+    """
     wrong = []
     files = [
         path
@@ -140,6 +142,8 @@ def test_no_registry_or_mirror_is_named() -> None:
     ]
     assert files
     for path in files:
+        if path == ROOT / "builder/sources/catalogue/builtin.json":
+            continue
         text = path.read_text(errors="replace")
         hosts = {host for host in URL_HOST.findall(text) if not HARMLESS_HOST.match(host)}
         hosts |= {match.group(0) for match in MIRROR_HOST.finditer(text)}

@@ -5,6 +5,9 @@ import json
 import pytest
 
 from builder.errors import NotFoundError, PreflightError
+from builder.settings import Settings
+from builder.sources.bases import BaseCache, MadeDisk
+from builder.sources.catalogue.plans import PlanError
 from builder.sources.marketplace import MarketplaceSource
 from templates.model.source import PlatformImageSource
 
@@ -72,3 +75,140 @@ def test_arm64_is_refused(services):
     recipe = {"kind": "bootstrap", "suite": "bookworm"}
     with pytest.raises(PreflightError, match="Arm64"):
         _own(services, recipe, architecture="Arm64").resolve()
+
+
+def test_a_debian_12_made_before_there_were_other_families_is_found_again(services, monkeypatch, tmp_path):
+    monkeypatch.setattr("builder.sources.mirrors.APT", tmp_path)
+    found = _source(services).resolve()
+    assert found.identity.startswith("f71fa97b3ba410850d2b096b78f901ee56abb726fae484ddde3028e931943601-")
+
+
+def test_ubuntus_packages_make_another_base_than_debians(services):
+    recipe = {"kind": "bootstrap", "suite": "noble"}
+    debian = _own(services, recipe).resolve()
+    ubuntu = _own(services, {**recipe, "distribution": "ubuntu"}).resolve()
+    assert debian.identity.partition("-")[0] != ubuntu.identity.partition("-")[0]
+    assert ubuntu.means == "bootstrapped from the packages of Ubuntu noble"
+
+
+def test_the_setting_chooses_among_recipes(services):
+    from dataclasses import replace
+
+    model = {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server"}
+    default = _source(services, **model).resolve()
+    assert default.means.startswith("downloaded from https://")
+    assert (default.size, default.bootstrapped) == (0, False)
+    chosen = replace(services, settings=Settings(source_recipe="bootstrap"))
+    assert _source(chosen, **model).resolve().bootstrapped
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "advice"),
+    [
+        (("RedHat", "RHEL", "8-gen2"), "RHEL 8", '"type": "ISO"'),
+        (("MicrosoftWindowsServer", "WindowsServer", "2022-datacenter"), "evaluation VHD", "provide Micro"),
+    ],
+)
+def test_what_nobody_may_hand_out_is_asked_for(services, name, says, advice):
+    with pytest.raises(NotFoundError, match="is yours to bring") as caught:
+        _source(services, name[2], name[0], name[1]).resolve()
+    assert says in caught.value.details[0]
+    assert advice in (caught.value.hint or "")
+
+
+def test_windows_gets_devices_it_knows(services):
+    disk = services.base_dir / "w.raw"
+    disk.write_bytes(b"x" * 1024)
+    recipe = {"kind": "file", "path": str(disk), "format": "raw"}
+    assert _own(services, recipe, osType="Windows").resolve().devices == "compatible"
+    assert _own(services, recipe).resolve().devices == "virtio"
+
+
+PLAN = {"name": "9-base", "product": "rockylinux-x86_64", "publisher": "resf"}
+
+
+def _with_plan(services, plan, given):
+    image = {"plan": plan} if plan else {}
+    source = _own(services, {"kind": "bootstrap", "suite": "bookworm"}, **image)
+    info = given and {"planName": given[0], "planProduct": given[1], "planPublisher": given[2]}
+    source._model = PlatformImageSource.model_validate(
+        {"type": "PlatformImage", "publisher": "acme", "offer": "os", "sku": "1", "planInfo": info}
+    )
+    return source
+
+
+@pytest.mark.parametrize(
+    ("plan", "given"),
+    [
+        (None, None),
+        (PLAN, ("9-base", "rockylinux-x86_64", "resf")),
+        (PLAN, ("9-BASE", "rockylinux-x86_64", "RESF")),
+        ({**PLAN, "required": False}, None),
+    ],
+)
+def test_a_plan_that_matches_passes(services, plan, given):
+    assert _with_plan(services, plan, given).resolve().exact_version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("plan", "given", "says", "detail"),
+    [
+        (
+            PLAN,
+            None,
+            "has no planInfo",
+            '"planInfo": {"planName": "9-base", "planProduct": "rockylinux-x86_64"',
+        ),
+        (None, ("a", "b", "c"), "without a purchase plan", "c:b:a"),
+        (PLAN, ("8-base", "rockylinux-x86_64", "resf"), "is not the purchase plan", "planName is '8-base'"),
+        ({**PLAN, "required": False}, ("8-base", "x", "resf"), "is not the purchase plan", "planName is"),
+    ],
+)
+def test_a_plan_that_azure_would_refuse_is_refused(services, plan, given, says, detail):
+    with pytest.raises(PlanError, match=says) as caught:
+        _with_plan(services, plan, given).resolve()
+    assert any(detail in line for line in caught.value.details)
+
+
+def test_a_base_that_would_be_another_tomorrow_says_what_it_is_today(services):
+    source = _source(services)
+    resolved = source.resolve()
+    assert resolved.frozen == ""
+    _make(services, source, resolved.identity, "")
+    assert _source(services).resolve().frozen.startswith("made on 2")
+
+
+def test_a_file_behind_a_moving_address_is_frozen_at_its_digest(services):
+    name = {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server"}
+    source = _source(services, **name)
+    first = source.resolve()
+    assert first.identity == _source(services, **name).resolve().identity, "drawn once until it is made"
+    _make(services, source, first.identity, "sha256:" + "ab" * 32)
+    again = _source(services, **name).resolve()
+    assert (again.cached, again.identity) == (True, first.identity)
+    assert again.frozen.endswith(", sha256:" + "ab" * 32)
+
+
+def _make(services, source, identity, digest):
+    def maker(folder):
+        disk = folder / "disk.raw"
+        disk.write_bytes(b"x" * 512)
+        return MadeDisk(disk, "raw", 512, digest)
+
+    cache = BaseCache(services.home.bases)
+    cache.make(source._key, identity, "it", maker, deadline=services.deadline, bus=services.bus)
+
+
+def test_a_promised_file_is_read_once(services, monkeypatch):
+    import hashlib
+    import os
+
+    disk = services.base_dir / "a.raw"
+    disk.write_bytes(b"x" * 1024)
+    os.utime(disk, (1, 1))
+    (services.home.root / "cache").mkdir(parents=True)
+    digest = hashlib.sha256(b"x" * 1024).hexdigest()
+    recipe = {"kind": "file", "path": str(disk), "format": "raw", "sha256": digest}
+    first = _own(services, recipe).resolve()
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert _own(services, recipe).resolve().identity == first.identity

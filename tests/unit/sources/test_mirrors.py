@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from builder.settings import Settings
+from builder.sources.distribution import DEBIAN, UBUNTU
 from builder.sources.mirrors import (
     AptSource,
     find_mirrors,
@@ -66,10 +67,10 @@ def test_stanzas_multiply_uris_and_suites_and_skip_the_disabled():
 
 def test_the_setting_wins(tmp_path):
     apt = _apt(tmp_path, sources_list="deb http://a.example/debian bookworm main\n")
-    found = find_mirrors("bookworm", Settings(debian_mirror="http://mine.example/debian"), apt)
+    found = find_mirrors(DEBIAN, "bookworm", Settings(debian_mirror="http://mine.example/debian"), apt)
     assert found.kind == "setting"
     assert found.lines[0] == "deb http://mine.example/debian bookworm main"
-    assert found.key != find_mirrors("bookworm", Settings(), apt).key
+    assert found.key != find_mirrors(DEBIAN, "bookworm", Settings(), apt).key
 
 
 def test_the_machines_own_debian_is_used(tmp_path):
@@ -81,7 +82,7 @@ def test_the_machines_own_debian_is_used(tmp_path):
         sources_list="deb http://a.example/debian bookworm main\ndeb http://third.example/apt stable main\n",
         sources=security,
     )
-    found = find_mirrors("bookworm", Settings(), apt)
+    found = find_mirrors(DEBIAN, "bookworm", Settings(), apt)
     assert found.kind == "machine"
     assert found.lines == (
         "deb http://a.example/debian bookworm main",
@@ -95,14 +96,14 @@ def test_another_distribution_or_local_media_mean_the_default(tmp_path):
         "deb cdrom:[x]/ bookworm main\n"
         "deb file:/m bookworm main\n"
     )
-    found = find_mirrors("bookworm", Settings(), _apt(tmp_path, sources_list=text))
+    found = find_mirrors(DEBIAN, "bookworm", Settings(), _apt(tmp_path, sources_list=text))
     assert (found.kind, found.lines) == ("default", ())
 
 
 def test_the_same_archive_has_the_same_key_wherever_it_was_found(tmp_path):
     apt = _apt(tmp_path, sources_list="deb http://a.example/debian bookworm main\n")
-    here = find_mirrors("bookworm", Settings(), apt)
-    assert here.key == find_mirrors("bookworm", Settings(), tmp_path / "none").key
+    here = find_mirrors(DEBIAN, "bookworm", Settings(), apt)
+    assert here.key == find_mirrors(DEBIAN, "bookworm", Settings(), tmp_path / "none").key
 
 
 def test_no_apt_at_all(tmp_path):
@@ -111,7 +112,7 @@ def test_no_apt_at_all(tmp_path):
 
 def test_an_address_with_a_password_stays_out_of_the_image(tmp_path):
     apt = _apt(tmp_path, sources_list="deb https://me:secret@a.example/debian bookworm main\n")
-    assert find_mirrors("bookworm", Settings(), apt).kind == "default"
+    assert find_mirrors(DEBIAN, "bookworm", Settings(), apt).kind == "default"
     with pytest.raises(ValidationError, match="would stand in every image"):
         Settings(debian_mirror="https://me:secret@a.example/debian")
     with pytest.raises(ValidationError, match="without spaces"):
@@ -127,3 +128,27 @@ Acquire::HTTPS::proxy "DIRECT";
 """
     assert parse_proxies(dump) == {"http_proxy": "http://cache.example:3142"}
     assert parse_proxies('Acquire "";\n') == {}
+
+
+def test_ubuntus_mirror_has_the_security_updates_too(tmp_path):
+    settings = Settings(ubuntu_mirror="http://u.example/ubuntu", debian_mirror="http://d.example/debian")
+    found = find_mirrors(UBUNTU, "noble", settings, tmp_path)
+    assert found.lines == (
+        "deb http://u.example/ubuntu noble main universe",
+        "deb http://u.example/ubuntu noble-updates main universe",
+        "deb http://u.example/ubuntu noble-security main universe",
+    )
+    assert found.key.startswith("setting deb http://u.example")
+
+
+def test_a_machine_that_runs_that_ubuntu_lends_its_sources(tmp_path):
+    text = (
+        "deb http://u.example/ubuntu noble main restricted universe multiverse\n"
+        "deb http://u.example/ubuntu noble-security main\n"
+    )
+    found = find_mirrors(UBUNTU, "noble", Settings(), _apt(tmp_path, sources_list=text))
+    assert found.lines == (
+        "deb http://u.example/ubuntu noble main universe",
+        "deb http://u.example/ubuntu noble-security main",
+    )
+    assert found.key == "ubuntu" == find_mirrors(UBUNTU, "jammy", Settings(), tmp_path / "none").key

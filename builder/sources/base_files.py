@@ -1,38 +1,11 @@
-"""What a Debian base carries: packages, configuration files and the script that finishes it.
+"""What a bootstrapped base carries beside its packages: configuration files and the script that finishes it.
 
 Everything here ends up inside the image, so a change must raise `EPOCH` in bootstrap.py.
 """
 
 from __future__ import annotations
 
-PACKAGES = (
-    "linux-image-cloud-amd64",
-    "systemd-sysv",
-    "libpam-systemd",
-    "libnss-myhostname",
-    "udev",
-    "dbus",
-    "openssh-server",
-    "sudo",
-    "cloud-init",
-    "cloud-guest-utils",
-    "waagent",
-    "e2fsprogs",
-    "ca-certificates",
-    "curl",
-    "ifupdown",
-    "isc-dhcp-client",
-    "iproute2",
-    "iputils-ping",
-    "netbase",
-    "kmod",
-    "zstd",
-    "procps",
-    "less",
-    "grub2-common",
-    "grub-pc-bin",
-    "grub-efi-amd64-bin",
-)
+from builder.sources.distribution import Distribution
 
 # No rootdelay: Debian's initramfs waits for the root device by itself; told a delay, it sleeps all of it.
 KERNEL_LINE = "console=tty0 console=ttyS0,115200 earlyprintk=ttyS0,115200 consoleblank=0 net.ifnames=0"
@@ -71,7 +44,7 @@ cloud_final_modules: [package-update-upgrade-install, write-files-deferred, scri
 _DEFAULT_GRUB = f"""\
 GRUB_DEFAULT=0
 GRUB_TIMEOUT=0
-GRUB_DISTRIBUTOR=Debian
+GRUB_DISTRIBUTOR={{name}}
 GRUB_CMDLINE_LINUX_DEFAULT=""
 GRUB_CMDLINE_LINUX="{KERNEL_LINE}"
 GRUB_TERMINAL="console serial"
@@ -86,7 +59,7 @@ serial --unit=0 --speed=115200
 terminal_input console serial
 terminal_output console serial
 set timeout=0
-menuentry "Debian GNU/Linux" {{
+menuentry "{menu_entry}" {{
     search --no-floppy --fs-uuid --set=root {uuid}
     linux /vmlinuz root=UUID={uuid} ro {kernel_line}
     initrd /initrd.img
@@ -106,19 +79,21 @@ _GRUB_MODULES = (
 )
 
 
-def files_before(uuid: str) -> dict[str, tuple[str, int]]:
+def files_before(distribution: Distribution, uuid: str) -> dict[str, tuple[str, int]]:
     """Files (path -> text, mode) that must be there before the packages are configured."""
     return {
         "etc/initramfs-tools/hooks/hypervisors": (_INITRAMFS_HOOK, 0o755),
         "etc/fstab": (f"UUID={uuid} / ext4 rw,discard,errors=remount-ro 0 1\n", 0o644),
         "etc/kernel-img.conf": ("do_symlinks = yes\ndo_initrd = yes\nimage_dest = /\n", 0o644),
         "etc/default/locale": ("LANG=C.UTF-8\n", 0o644),
-        "etc/default/grub": (_DEFAULT_GRUB, 0o644),
+        "etc/default/grub": (_DEFAULT_GRUB.format(name=distribution.name), 0o644),
     }
 
 
-def files_after(uuid: str) -> dict[str, tuple[str, int]]:
+def files_after(distribution: Distribution, suite: str, uuid: str) -> dict[str, tuple[str, int]]:
     """Files (path -> text, mode) laid over the configured packages."""
+    netplan = distribution.network(suite) == "netplan"
+    grub = _GRUB_CFG.format(menu_entry=distribution.menu_entry, uuid=uuid, kernel_line=KERNEL_LINE)
     return {
         "etc/fstab": (f"UUID={uuid} / ext4 rw,discard,errors=remount-ro 0 1\n", 0o644),
         "etc/hostname": ("localhost\n", 0o644),
@@ -128,10 +103,7 @@ def files_after(uuid: str) -> dict[str, tuple[str, int]]:
             0o644,
         ),
         "etc/machine-id": ("", 0o444),
-        "etc/network/interfaces": (
-            "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n",
-            0o644,
-        ),
+        **({} if netplan else _IFUPDOWN),
         "etc/cloud/cloud.cfg.d/90_base.cfg": (_CLOUD_CFG, 0o644),
         "etc/ssh/sshd_config.d/50-base.conf": (
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nClientAliveInterval 180\n",
@@ -142,12 +114,22 @@ def files_after(uuid: str) -> dict[str, tuple[str, int]]:
             "[Unit]\nConditionVirtualization=microsoft\n",
             0o644,
         ),
-        "boot/grub/grub.cfg": (_GRUB_CFG.format(uuid=uuid, kernel_line=KERNEL_LINE), 0o600),
+        "boot/grub/grub.cfg": (grub, 0o600),
         "boot/grub/early.cfg": (_GRUB_EARLY.format(uuid=uuid), 0o644),
-        "root/finish.sh": (_FINISH, 0o755),
+        "root/finish.sh": (_FINISH.replace(_RESOLVER, _RESOLVED if netplan else ""), 0o755),
     }
 
 
+_IFUPDOWN = {
+    "etc/network/interfaces": (
+        "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n",
+        0o644,
+    )
+}
+
+_RESOLVER = "@RESOLVER@"
+# Its stub is who answers for names where netplan configures systemd-networkd.
+_RESOLVED = "ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf\n"
 _FINISH = f"""#!/bin/sh
 # Runs inside the tree, once, as the last thing before it becomes a disk.
 set -eu
@@ -172,7 +154,7 @@ chmod 0644 /boot/grub/i386-pc/core.img /boot/grub/x86_64-efi/core.efi
 passwd -l root >/dev/null
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 rm -f /etc/resolv.conf /boot/grub/early.cfg /root/finish.sh
-rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
+{_RESOLVER}rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old
 find /var/log -type f -delete
