@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.disk import qemu_img
 from builder.disk.graph import BlockGraph, DiskFormat, DiskLayer
-from builder.errors import EnvironmentProblem, NotFoundError, PreflightError
+from builder.errors import NotFoundError, PreflightError
 from builder.process import ProcessError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk
@@ -30,6 +32,9 @@ from builder.sources.catalogue.words import means, what_to_provide
 from builder.sources.distribution import distribution_of
 from builder.sources.mirrors import Mirrors, find_mirrors
 from templates.model.source import PlatformImageSource
+
+if TYPE_CHECKING:
+    from builder.download.cache import DownloadCache
 
 _CONVERT_SECONDS = 1800.0
 # How qemu-img calls the formats of a catalogue.
@@ -155,6 +160,8 @@ class MarketplaceSource:
             details, hint = what_to_provide(entry.recipe, entry.urn)
             raise NotFoundError(f"{entry.urn} is yours to bring.", details=details, hint=hint)
         identity, size, cached = self._identity()
+        if isinstance(entry.recipe, DownloadRecipe) and not cached:
+            self._check_reachable(entry.recipe)
         return ResolvedSource(
             identity=identity,
             description=entry.urn,
@@ -207,16 +214,46 @@ class MarketplaceSource:
         return self._download(recipe, folder)
 
     def _download(self, recipe: DownloadRecipe, folder: Path) -> MadeDisk:
-        from builder.sources.download import fetch
+        from builder.download.network import Network
 
         services = self._services
-        if recipe.sha256 is None:
-            raise EnvironmentProblem(f"{self._entry.urn} cannot be verified by this version.")
-        file = services.home.downloads / recipe.sha256.lower()
-        fetch(recipe.url, file, sha256=recipe.sha256, deadline=services.deadline, bus=services.bus)
+        network = Network.of(services.settings)
+        sha256, sha512, frozen = recipe.sha256, None, ""
+        if recipe.sums is not None:
+            found = recipe.sums.published().digest_of(
+                recipe.file_name,
+                cache=self._downloads,
+                deadline=services.deadline,
+                bus=services.bus,
+                network=network,
+            )
+            sha256, sha512 = (found, None) if recipe.sums.algorithm == "sha256" else (None, found)
+            frozen = f"{recipe.sums.algorithm}:{found}"
+        file = self._downloads.fetch(
+            [recipe.url, *recipe.mirrors],
+            sha256=sha256 and sha256.lower(),
+            sha512=sha512,
+            deadline=services.deadline,
+            bus=services.bus,
+            network=network,
+        )
         made = self._import(file, recipe.format, folder)
         file.unlink()  # The base is the file now; the URL and its digest can bring it back.
-        return made
+        return replace(made, digest=frozen)
+
+    @cached_property
+    def _downloads(self) -> DownloadCache:
+        from builder.download.cache import DownloadCache
+
+        return DownloadCache(self._services.home.downloads)
+
+    def _check_reachable(self, recipe: DownloadRecipe) -> None:
+        """Raise OfflineError before anything boots, not when the disk is wanted."""
+        from builder.download.network import Network
+
+        place = self._downloads.place(recipe.url, sha256=recipe.sha256.lower()) if recipe.sha256 else None
+        if place is None or not place.exists():
+            Network.of(self._services.settings).check_online(recipe.url, place)
 
     def _bootstrap(self, recipe: BootstrapRecipe, folder: Path) -> MadeDisk:
         from builder.disk.assemble import DiskLayout

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
@@ -11,6 +12,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from builder.sources.base import Devices, Generation, OsType, usual_devices
+
+if TYPE_CHECKING:
+    from builder.download.checksums import PublishedSums
 
 FORMAT = 1
 """The format this Goldsmith reads. A newer one is refused with a word about it, not misread."""
@@ -55,7 +59,8 @@ class SumsRecipe(_Model):
     )
     signature_url: WebUrl | None = Field(default=None, description="The detached signature")
     keyring: str | None = Field(
-        default=None, description="The keyring that proves the signature: a path, or a name"
+        default=None,
+        description="The keyring that proves the signature: a path, or a name in /usr/share/keyrings",
     )
 
     @model_validator(mode="after")
@@ -67,6 +72,12 @@ class SumsRecipe(_Model):
         if self.style == "none" and not self.url.lower().startswith("https://"):
             raise ValueError("sums that nobody signed need an https address")
         return self
+
+    def published(self) -> PublishedSums:
+        """As the download room takes it."""
+        from builder.download.checksums import PublishedSums
+
+        return PublishedSums(self.url, self.signature_url, self.keyring, self.algorithm, self.style)
 
 
 class DownloadRecipe(_Model):
@@ -90,6 +101,11 @@ class DownloadRecipe(_Model):
         if (self.sha256 is None) == (self.sums is None):
             raise ValueError("give either 'sha256' or 'sums'")
         return self
+
+    @property
+    def file_name(self) -> str:
+        """What the publisher's sums call it."""
+        return unquote(urlsplit(self.url).path).rpartition("/")[2]
 
 
 class FileRecipe(_Model):

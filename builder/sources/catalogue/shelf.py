@@ -58,7 +58,7 @@ class Origin:
     @property
     def shown(self) -> str:
         """The source as it may be shown (an address may hold a token)."""
-        from builder.sources.download import public_url
+        from builder.download.errors import public_url
 
         return self.source if self.is_local else public_url(self.source)
 
@@ -148,7 +148,7 @@ class Shelf:
             self._origin_file(name).unlink(missing_ok=True)
 
     def _keep(self, name: str, source: str, pinned: str, deadline: Deadline, *, before: str = "") -> Added:
-        from builder.sources.download import read_uri
+        from builder.download.reading import read_uri
 
         data = read_uri(source, Path("/"), deadline, MAX_BYTES)
         digest = hashlib.sha256(data).hexdigest()

@@ -20,7 +20,7 @@ def means(recipe: Recipe) -> str:
     if isinstance(recipe, BootstrapRecipe):
         return f"bootstrapped from the packages of {_family(recipe)} {recipe.suite}"
     if isinstance(recipe, DownloadRecipe):
-        from builder.sources.download import public_url
+        from builder.download.errors import public_url
 
         return f"downloaded from {public_url(recipe.url)}"
     if isinstance(recipe, FileRecipe):

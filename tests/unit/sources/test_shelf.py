@@ -148,7 +148,7 @@ def test_one_whose_origin_is_lost_can_be_used_but_not_fetched_anew(home, tmp_pat
 
 def test_a_relative_path_has_no_start_in_what_came_from_the_network(home, tmp_path, monkeypatch):
     text = _file(tmp_path / "team.json").read_bytes()
-    monkeypatch.setattr("builder.sources.download.read_uri", lambda *_: text)
+    monkeypatch.setattr("builder.download.reading.read_uri", lambda *_: text)
     with pytest.raises(UsageError, match=r"Acme:os:1:1\.0\.0 names the relative path os\.qcow2"):
         Shelf(home).add("https://x.example/team.json?sig=secret", "", "", Deadline(60))
 
@@ -157,7 +157,7 @@ def test_an_address_with_a_token_is_kept_and_never_shown(home, tmp_path, monkeyp
     disk = {"1.0.0": {"kind": "file", "path": "/os.qcow2", "format": "qcow2"}}
     text = _file(tmp_path / "team.json", versions=disk).read_bytes()
     asked = []
-    monkeypatch.setattr("builder.sources.download.read_uri", lambda uri, *_: asked.append(uri) or text)
+    monkeypatch.setattr("builder.download.reading.read_uri", lambda uri, *_: asked.append(uri) or text)
     url = "https://me:pw@x.example/images/team.json?sig=secret"
     assert Shelf(home).add(url, "", "", Deadline(60)).name == "team"
     assert _update(home)[0].changed is False
