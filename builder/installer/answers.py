@@ -72,7 +72,7 @@ def boot_arguments(label: str, major: int, *, needs_network: bool) -> str:
         f"inst.ks=hd:LABEL={LABEL}:/ks.cfg",
         "inst.text",
         "inst.cmdline",
-        # No copy of the kickstart and no log in the image; older ones know it as well (7.4).
+        # No copy of the kickstart and no log in the image; an installer too old for it passes over it.
         "inst.nosave=all",
         # GPT also for BIOS; from 10 on that is so by itself.
         *(("inst.gpt",) if major < 10 else ()),

@@ -114,10 +114,13 @@ def _checksum(section: Section, *, needed: bool) -> str | None:
 def _iso(section: Section) -> Json:
     text, place = _address(section)
     why = (
-        "it is an installer: Azure takes no ISO sources any more (since API 2020-02-14), and nothing here "
-        "answers an installer yet"
+        "it is an installer: Azure takes no ISO sources any more (since API 2020-02-14), and what answered "
+        "it, boot_command and http_directory, has no place in a template"
     )
-    advice = "start from an image that is installed already (build marketplace list)"
+    advice = (
+        "for Red Hat's family and Debian see docs/iso.md (x-goldsmith.kickstart); otherwise start from an "
+        "image that is installed already (build marketplace list)"
+    )
     section.notes.add("fill", place, why, advice)
     return {
         "type": "ISO",

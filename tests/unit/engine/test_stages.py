@@ -31,6 +31,7 @@ from builder.stages import customize, distribute, failure, generalize, validate
 from builder.stages.context import BuildContext, PreparedStep
 from builder.stages.customize import Work
 from builder.stages.workpiece import Fixed
+from builder.vm.access import BuildAccess, KeyPair
 from builder.vm.errors import MachineError
 from provisioners.base import StepContext, StepError
 from provisioners.deprovision import DeprovisionReport
@@ -281,6 +282,21 @@ def test_a_validation_vm_that_does_not_boot_is_a_failed_validation(
     monkeypatch.setattr(validate, "boot", dead)
     error = validate.run(stage.context, None, 0)  # type: ignore[arg-type]
     assert isinstance(error, MachineError)
+
+
+def test_a_source_is_entered_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = make_stage(tmp_path, monkeypatch, validators=(object(),))
+    entered = []
+
+    def look(_context: object, start: Any, **_more: object) -> Any:
+        entered.append(start.access)
+        raise MachineError("that is enough")
+
+    monkeypatch.setattr(validate, "overlay", lambda *_: None)
+    monkeypatch.setattr(validate, "boot", look)
+    access = BuildAccess("packer", KeyPair("a", "b"), KeyPair("c", "d"))
+    validate.run(stage.context, None, 0, access)  # type: ignore[arg-type]
+    assert entered == [access]
 
 
 @pytest.mark.parametrize(

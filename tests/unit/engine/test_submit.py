@@ -252,6 +252,19 @@ def test_a_step_for_the_other_system_is_refused_before_a_boot(services: Services
     assert caught.value.diagnostics[0].hint == "Use x-LinuxRestart on a Linux image."
 
 
+def test_an_image_nobody_can_enter_is_not_validated(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Source, "resolved", replace(Source.resolved, seeded=False))
+    checks = {"inVMValidations": [{"type": "Shell", "inline": ["true"]}]}
+    with pytest.raises(TemplateError) as caught:
+        run(services, validate=checks)
+    assert problems(caught) == [("/resources/0/properties/validate", "Preflight")]
+    assert "cloud-init" in caught.value.diagnostics[0].message
+    run(services, validate={**checks, "sourceValidationOnly": True})  # a source has its own way in
+    run(services)
+
+
 def test_two_targets_need_two_places(services: Services) -> None:
     with pytest.raises(TemplateError) as caught:
         run(services, distribute=[vhd("a", "x.vhd"), vhd("b", "y.vhd"), vhd("c", "x.vhd")])

@@ -28,6 +28,8 @@ from builder.layers.cache import Cache
 from builder.layers.transfer import export, private_place, select, transfers
 from builder.settings import Home, Settings
 from builder.sources.bases import BaseCache, BaseMeta
+from builder.sources.entry import ENTRY, Entry
+from builder.vm.access import BuildAccess
 from layers.made import FACTS, QCOW2, SOURCE, an_id, disk_of, draft, memory_of, put, rewrite_meta
 from layers.test_layer_killing import Killed, Killer
 
@@ -184,6 +186,16 @@ def test_a_base_that_cannot_be_made_again(home: Home, other: Home, file: Path) -
     again = arrive(other, file)
     assert again.bases == again.layers == []
     assert KEY in again.already_here
+
+
+def test_a_base_takes_along_how_it_is_entered(home: Home, other: Home, file: Path) -> None:
+    fill(home, DRAWN)
+    entry = Entry(BuildAccess.generate(), False, "8.4", ("no cloud-init",))
+    entry.save(put_base(home))
+    export_all(home, file, with_base=True)
+    assert arrive(other, file).bases == [KEY]
+    assert Entry.load(other.bases / KEY) == entry
+    assert stat.S_IMODE((other.bases / KEY / ENTRY).stat().st_mode) == 0o600
 
 
 def test_an_image_needs_the_identity_of_its_source(

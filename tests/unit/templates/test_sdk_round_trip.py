@@ -22,7 +22,12 @@ import templates
 from templates.effective import effective
 from templates.versions import NEWEST
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*/*.json"))
+# The client has no model of an ISO, which was gone before its oldest version.
+EXAMPLES = sorted(
+    path
+    for path in (Path(__file__).parents[3] / "examples").glob("*/*.json")
+    if path.parent.name != "rhel-iso"
+)
 # What only Azure says: it is in answers, and never sent.
 ANSWERED = {"id", "name", "type", "provisioningState", "exactVersion", "principalId", "clientId"}
 ANSWERED_ATTRIBUTES = {

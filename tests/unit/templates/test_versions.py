@@ -64,6 +64,8 @@ UNIONS = {
 }
 # In the schemas, and nothing of the template: nested triggers are a resource of their own.
 NO_FIELDS = {"imageTemplates": {"resources"}}
+# `x-goldsmith`, which no schema has.
+OURS = {StepExtensions, TemplateExtensions, m.IsoExtensions}
 # The newest models require more than the schemas do, since nothing can be built without.
 WE_REQUIRE = {m.PlatformImageSource: {"publisher", "offer", "sku"}}
 
@@ -78,7 +80,7 @@ def fields_in(model: type, version: str) -> set[str]:
     found = set()
     for name, field in fields_of(model).items():
         inner = models_of(field.annotation)
-        if StepExtensions in inner or TemplateExtensions in inner:
+        if OURS.intersection(inner):
             continue
         if history.FIELDS.get(model, {}).get(name, "") <= version:
             found.add(name)
