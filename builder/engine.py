@@ -113,6 +113,7 @@ def _guarded(
             machine_key=resolved.routing.machine_key,
             validation_id=resolved.routing.validation_id,
             on_error=options.on_error,
+            access=resolved.access,
         )
         _execute(context, resolved.image_source)
 

@@ -140,5 +140,6 @@ def _machine_key(
         memory_mib=machine.memory_mib,
         generation=source.generation,
         os_type=source.os_type,
+        devices=source.devices,
         network=template.properties.extensions.network,
     )

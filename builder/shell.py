@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from builder.cancellation import Interrupted, cancel_on_signals, shielded
 from builder.disk import qemu_img
-from builder.errors import CancelledError, ConflictError
+from builder.errors import CancelledError, ConflictError, UsageError
 from builder.extensions import make_source
 from builder.journal import Journal
 from builder.lock import FileLock
 from builder.runs import find
+from builder.sources.base import usual_devices
 from builder.stages.keep import ssh_shell
 from builder.vm import accelerator
 from builder.vm.access import BuildAccess
@@ -105,6 +106,7 @@ def _woken(found: _Found, services: Services, journal: Journal, stack: ExitStack
     key = machine_key(
         services.home, spec.accelerator, cpus=spec.cpus, memory_mib=spec.memory_mib,
         generation=spec.generation, os_type=spec.os_type, network=spec.network,
+        devices=spec.devices or usual_devices(spec.os_type),
     )  # fmt: skip
     if key != memory.key:
         services.bus.note("The kept memory is another machine's; booting the disk.", code="RestoreFailed")
@@ -135,6 +137,13 @@ def _machine(what: str, services: Services, directory: Path, stack: ExitStack) -
         return _of_image(what, services, directory, chosen)
     run = find(services.home, what)
     kept = KeptMachine.load(run.kept)
+    if kept.access.declared:
+        raise UsageError(
+            f"The machine of run {run.run_id} is entered by an account that its template declares; "
+            "its key or password is not stored.",
+            details=(f"its disk: {kept.disk.top.path}",),
+            hint="Build with --on-error ask: the shell opens while the build is still there.",
+        )
     lock = kept_lock(run.kept)
     if not lock.try_acquire(by="shell"):
         raise ConflictError(
@@ -166,8 +175,9 @@ def _of_image(arm_id: str, services: Services, directory: Path, chosen: accelera
         directory=directory,
         serial_log=directory / "serial.log",
         accelerator=chosen,
-        seed=write_seed(directory / "seed.iso", access),
+        seed=write_seed(directory / "seed.iso", access, os_type=resolved.os_type),
         os_type=resolved.os_type,
+        devices=resolved.devices,
         name="goldsmith-shell",
     )
     return _Found(spec, access)

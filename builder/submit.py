@@ -14,6 +14,7 @@ from builder.distributors.base import ExpectedImage
 from builder.errors import PreflightError
 from builder.events import EventBus
 from builder.extensions import make_distributor, make_source
+from builder.guest_access import require_windows, resolve_access
 from builder.layers.route import Wishes
 from builder.plan import Plan, StepInputs, make_plan
 from builder.preflight import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from builder.distributors.base import Distributor
     from builder.services import Services
     from builder.sources.base import ImageSource, ResolvedSource
+    from builder.vm.access import BuildAccess
     from builder.vm.sizes import MachineSize
     from provisioners.base import FrozenContent
     from templates import Document
@@ -54,7 +56,7 @@ class Submission:
     """A template that can be built: all inputs frozen, all targets checked and reserved.
 
     `disk_size` in bytes, 0 when the source's is not known yet; `declared` is what was made or updated of
-    the galleries and definitions beside the template.
+    the galleries and definitions beside the template; `access` is the account that the template declares.
     """
 
     image_source: ImageSource
@@ -67,6 +69,7 @@ class Submission:
     machine: MachineSize
     disk_size: int
     declared: tuple[Change, ...]
+    access: BuildAccess | None = None
 
     def release(self) -> None:
         """Give up reservations that were not used."""
@@ -122,6 +125,16 @@ def _submit(
     properties = template.properties
     image_source = problems.catch("/properties/source", lambda: make_source(properties.source, services))
     source = problems.catch("/properties/source", image_source.resolve) if image_source else None
+    extensions = properties.extensions
+    if source is not None and extensions.devices is not None:
+        source = replace(source, devices=extensions.devices)
+    access = None
+    if extensions.access is not None:
+        look_in = partial(resolve_access, extensions.access, services)
+        place = "/properties/x-goldsmith/access"
+        access = problems.catch(place, look_in)
+        if source is not None:
+            problems.catch(place, partial(require_windows, source.os_type))
     profile = properties.vm_profile
     look_up = partial(resolve_size, profile.vm_size, services.settings)
     machine = problems.catch("/properties/vmProfile/vmSize", look_up)
@@ -157,6 +170,7 @@ def _submit(
         machine,
         disk_size or 0,
         tuple(declared or ()),
+        access,
     )
 
 

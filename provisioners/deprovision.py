@@ -56,13 +56,24 @@ foreach ($name in 'RdAgent', 'WindowsAzureTelemetryService', 'WindowsAzureGuestA
 }
 Remove-Item -Force "$env:SystemRoot\\System32\\Sysprep\\unattend.xml" -ErrorAction SilentlyContinue
 Remove-Item -Force "$env:SystemRoot\\Panther\\unattend.xml" -ErrorAction SilentlyContinue
-& "$env:SystemRoot\\System32\\Sysprep\\Sysprep.exe" /oobe /generalize /quiet /quit
+$folder = "$env:SystemRoot\\System32\\Sysprep"
+$arguments = '/oobe /generalize /quiet /quit'
+$sysprep = Start-Process -FilePath "$folder\\Sysprep.exe" -ArgumentList $arguments -PassThru
 $until = (Get-Date).AddMinutes(15)
+$ended = $null
+$why = ''
 do {
   Start-Sleep -Seconds 5
   $state = (Get-ItemProperty 'HKLM:\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Setup\\State').ImageState
   Write-Output $state
-  if ((Get-Date) -gt $until) { Write-Output 'sysprep did not finish'; exit 1 }
+  if ($sysprep.HasExited -and -not $ended) { $ended = Get-Date }
+  if ($ended -and ((Get-Date) -gt $ended.AddMinutes(1))) { $why = 'sysprep ended without generalizing' }
+  if ((Get-Date) -gt $until) { $why = 'sysprep did not finish' }
+  if ($why -and ($state -ne 'IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE')) {
+    Write-Output $why
+    Get-Content "$folder\\Panther\\setuperr.log" -Tail 20 -ErrorAction SilentlyContinue
+    exit 1
+  }
 } while ($state -ne 'IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE')
 exit 0
 """
@@ -93,17 +104,19 @@ def default_script(os_type: Literal["Linux", "Windows"]) -> tuple[str, str]:
     return (WINDOWS_PATH, WINDOWS_DEFAULT) if os_type == "Windows" else (LINUX_PATH, LINUX_DEFAULT)
 
 
-def start(guest: Guest, *, user: str, timeout: float) -> bool:
+def start(guest: Guest, *, user: str, timeout: float, remove_user: bool = True) -> bool:
     """Start generalizing, detached, and return at once: the guest powers off by itself.
 
-    Returns whether a customizer had removed the script, so that AIB's default took its place. The caller
-    disconnects and follows the second serial port. Raises StepError when it cannot start.
+    `remove_user` False leaves the account there (Windows): it was the image's own. Returns whether a
+    customizer had removed the script, so that AIB's default took its place. The caller disconnects and
+    follows the second serial port. Raises StepError when it cannot start.
     """
     missing = guest.os_type == "Windows" and _replace_missing(guest, timeout)
     try:
         if guest.os_type == "Windows":
             path = "C:/Windows/Temp/goldsmith-deprovision.ps1"
-            guest.put(windows_runner(user).encode(), path, timeout=timeout, mode=0o600)
+            runner = windows_runner(user, remove_user=remove_user)
+            guest.put(runner.encode(), path, timeout=timeout, mode=0o600)
             result = guest.run(powershell_text.command(_windows_task(path)), timeout=timeout)
         else:
             # Without -E: what the script starts must not know the build user's environment.
@@ -118,7 +131,9 @@ def start(guest: Guest, *, user: str, timeout: float) -> bool:
             f"Generalizing could not be started (exit code {result.exit_code}).",
             exit_code_of_step=result.exit_code,
             tail=result.tail,
-            hint="It needs the build user's passwordless sudo; did a customizer take it away?",
+            hint="It needs the rights of an administrator; did a customizer take them away?"
+            if guest.os_type == "Windows"
+            else "It needs the build user's passwordless sudo; did a customizer take it away?",
         )
     return missing
 
@@ -155,11 +170,12 @@ def linux_runner(user: str, *, power_off: bool = True, report_device: str = REPO
     return header + _data("deprovision_scrub.sh") + _data("deprovision_linux.sh")
 
 
-def windows_runner(user: str) -> str:
+def windows_runner(user: str, *, remove_user: bool = True) -> str:
     """The task's script: deprovision, scrub, report, power off. Raises ValueError for an odd user name."""
     _require_user(user)
     header = (
         f"$buildUser = {powershell_quote(user)}\n"
+        f"$removeUser = ${'true' if remove_user else 'false'}\n"
         f"$script = {powershell_quote(WINDOWS_PATH.replace('/', chr(92)))}\n"
         f"$scriptLimit = {SCRIPT_LIMIT}\n"
     )

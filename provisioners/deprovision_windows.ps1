@@ -1,6 +1,6 @@
 # Generalizes a Windows guest as a task of SYSTEM, reports on the second serial port, powers off.
 # Written against the documentation; it has not met a real Windows yet. Python sets above this text:
-#   $buildUser $script $scriptLimit
+#   $buildUser $removeUser $script $scriptLimit
 $ProgressPreference = 'SilentlyContinue'
 $port = $null
 try { $port = New-Object System.IO.Ports.SerialPort 'COM2', 115200; $port.Open() } catch { $port = $null }
@@ -12,6 +12,16 @@ quser $buildUser 2>$null | Select-Object -Skip 1 | ForEach-Object {
   if ($_ -match '\s(\d+)\s') { logoff $Matches[1] 2>$null }
 }
 
+# The user goes before sysprep does: what it leaves of an account is no longer there to be cleaned.
+$failed = 0
+try {
+  if ($removeUser -and (Get-LocalUser -Name $buildUser -ErrorAction SilentlyContinue)) {
+    $sid = (Get-LocalUser -Name $buildUser).SID.Value
+    Remove-LocalUser -Name $buildUser -ErrorAction Stop
+    Get-CimInstance Win32_UserProfile -Filter "SID='$sid'" | Remove-CimInstance
+  }
+} catch { $failed = 1; Say "GOLDSMITH-SCRUB failed: $_" }
+
 $code = 127
 if (Test-Path -LiteralPath $script) {
   Get-Content -LiteralPath $script | ForEach-Object { Say $_ }
@@ -19,7 +29,12 @@ if (Test-Path -LiteralPath $script) {
   $line = '/d /s /c "powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -File "' + $script +
     '" > "' + $log + '" 2>&1"'
   $process = Start-Process -FilePath $env:ComSpec -ArgumentList $line -PassThru -WindowStyle Hidden
-  if ($process.WaitForExit($scriptLimit * 1000)) { $code = $process.ExitCode } else { $process.Kill(); $code = 124 }
+  if ($process.WaitForExit($scriptLimit * 1000)) {
+    $code = $process.ExitCode
+  } else {
+    & taskkill.exe /t /f /pid $process.Id | Out-Null
+    $code = 124
+  }
   Get-Content -LiteralPath $log -ErrorAction SilentlyContinue | ForEach-Object { Say $_ }
   Remove-Item -Force -LiteralPath $log -ErrorAction SilentlyContinue
 } else {
@@ -29,17 +44,14 @@ if (Test-Path -LiteralPath $script) {
 Say "GOLDSMITH-DEPROVISION exit=$code"
 
 # Our own scrub; an override of the script above never skips it.
-$failed = 0
 try {
   Remove-Item -Force "$env:ProgramData\ssh\ssh_host_*" -ErrorAction SilentlyContinue
   Remove-Item -Force "$env:ProgramData\ssh\administrators_authorized_keys" -ErrorAction SilentlyContinue
   Remove-Item -Force -LiteralPath $script -ErrorAction SilentlyContinue
   Remove-Item -Force "$env:SystemRoot\Temp\goldsmith-*" -ErrorAction SilentlyContinue
-  if (Get-LocalUser -Name $buildUser -ErrorAction SilentlyContinue) {
-    $sid = (Get-LocalUser -Name $buildUser).SID.Value
-    Remove-LocalUser -Name $buildUser -ErrorAction Stop
-    Get-CimInstance Win32_UserProfile -Filter "SID='$sid'" | Remove-CimInstance
-  }
+  # Of our seed: the rule that let us in, and the copy that Windows Setup kept of its answer file.
+  & netsh.exe advfirewall firewall delete rule name=goldsmith-ssh | Out-Null
+  Remove-Item -Force "$env:SystemRoot\Panther\unattend.xml" -ErrorAction SilentlyContinue
 } catch { $failed = 1; Say "GOLDSMITH-SCRUB failed: $_" }
 Say "GOLDSMITH-SCRUB exit=$failed"
 if ($port) { $port.Close() }

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from provisioners.environment import powershell_quote
 
 _POLL_MILLISECONDS = 500
+# Else Windows PowerShell writes in the machine's old code page. There may be no console to ask.
+UTF8 = "try { [Console]::OutputEncoding = New-Object System.Text.UTF8Encoding $false } catch { }\n"
 
 
 def command(text: str, *, program: str = "powershell.exe") -> list[str]:
@@ -30,6 +32,7 @@ def runner(script: str, *, environment: str | None = None) -> str:
     lines = ["$ProgressPreference = 'SilentlyContinue'"]
     if environment is not None:
         file = powershell_quote(environment)
+        lines.append(UTF8.rstrip("\n"))
         lines += [f". {file}", f"Remove-Item -Force -LiteralPath {file}"]
     lines += [f"& {powershell_quote(script)}", "exit $LASTEXITCODE"]
     return "\n".join(lines) + "\n"
@@ -44,7 +47,7 @@ def scheduled_task(name: str, *, script: str, log: str, as_system: bool, limit: 
     user = "'SYSTEM' -LogonType ServiceAccount" if as_system else "$env:USERNAME -LogonType S4U"
     inner = f'-NoProfile -NonInteractive -ExecutionPolicy Bypass -File "{script}"'
     argument = f'/d /s /c "powershell.exe {inner} > "{log}" 2>&1"'
-    return f"""$ProgressPreference = 'SilentlyContinue'
+    return f"""{UTF8}$ProgressPreference = 'SilentlyContinue'
 $ErrorActionPreference = 'Stop'
 $name = {powershell_quote(name)}
 $log = {powershell_quote(log)}
@@ -62,7 +65,7 @@ do {{
   $code = (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult
   $going = ($code -eq 267009) -or ($code -eq 267011) -or ($code -eq 267045)
   if (Test-Path -LiteralPath $log) {{
-    $lines = @(Get-Content -LiteralPath $log)
+    $lines = @(Get-Content -Encoding UTF8 -LiteralPath $log)
     $upto = $lines.Count
     if ($going -and $upto -gt 0) {{ $upto = $upto - 1 }}
     while ($seen -lt $upto) {{ [Console]::Out.WriteLine($lines[$seen]); $seen++ }}

@@ -10,19 +10,11 @@ from templates.errors import ExitCode, GoldsmithError
 
 GROUP = "goldsmith.provisioners"
 
-UNSUPPORTED = {
-    "WindowsUpdate": (
-        "WindowsUpdate is not supported yet.",
-        "Take a source image with the updates, or install them in a PowerShell step with runElevated.",
-    )
-}
-"""AIB's types that nobody implements yet: what to say, and what to do instead."""
-
-
 _GUESTS = {
     "Shell": ("Linux", "Use a PowerShell step on a Windows image."),
     "x-LinuxRestart": ("Linux", "Use WindowsRestart on a Windows image."),
     "WindowsRestart": ("Windows", "Use x-LinuxRestart on a Linux image."),
+    "WindowsUpdate": ("Windows", "Use a Shell step with the distribution's package manager."),
 }
 """The types that only one system can run, and what does the same on the other."""
 
@@ -42,14 +34,11 @@ def known_types() -> tuple[str, ...]:
 def create(step: Any, content: FrozenContent | None = None) -> Provisioner:  # noqa: ANN401 - any step model
     """The provisioner for `step.type`. `content` holds the frozen bytes of its script or file.
 
-    Raises UnknownStepTypeError for a type nobody registered or that is not supported yet.
+    Raises UnknownStepTypeError for a type nobody registered.
     """
     for entry in entry_points(group=GROUP):
         if entry.name == step.type:
             return cast("Provisioner", entry.load()(step, content))
-    if step.type in UNSUPPORTED:
-        message, hint = UNSUPPORTED[step.type]
-        raise UnknownStepTypeError(message, hint=hint)
     raise UnknownStepTypeError(
         f"No provisioner handles the step type '{step.type}'.",
         details=(f"known types: {', '.join(known_types())}",),

@@ -28,11 +28,8 @@ exec reboot
 """
 
 
-class _Restart:
-    """Ask for a restart, then wait for a new boot id."""
-
-    def __init__(self, restart_timeout: str) -> None:
-        self._timeout = parse_duration(restart_timeout)
+class Restarting:
+    """Asks for a restart, then waits for a new boot id."""
 
     def _ask(self, step: StepRun, argv: list[str]) -> CommandResult | None:
         """None when the guest was gone before it could tell the exit code, which is fine here."""
@@ -60,13 +57,13 @@ class _Restart:
             time.sleep(min(POLL_SECONDS, _left(until)))
 
 
-class LinuxRestartProvisioner(_Restart):
+class LinuxRestartProvisioner(Restarting):
     """`x-LinuxRestart`: AIB has no restart for Linux (Azure/azvmimagebuilder#62)."""
 
     epoch: ClassVar[int] = 1
 
     def __init__(self, step: LinuxRestartStep, content: FrozenContent | None) -> None:
-        super().__init__(step.restart_timeout)
+        self._timeout = parse_duration(step.restart_timeout)
 
     def inputs(self) -> Mapping[str, str]:
         """Nothing: every restart is the same."""
@@ -92,13 +89,13 @@ class LinuxRestartProvisioner(_Restart):
         self._wait(step, before, until)
 
 
-class WindowsRestartProvisioner(_Restart):
+class WindowsRestartProvisioner(Restarting):
     """`WindowsRestart`, after Packer's windows-restart."""
 
     epoch: ClassVar[int] = 1
 
     def __init__(self, step: WindowsRestartStep, content: FrozenContent | None) -> None:
-        super().__init__(step.restart_timeout)
+        self._timeout = parse_duration(step.restart_timeout)
         self._command = step.restart_command
         self._check = step.restart_check_command
 

@@ -20,16 +20,19 @@ from templates.model import (
     Customizer,
     Distribute,
     FileStep,
+    GuestAccess,
     LinuxRestartStep,
     ManagedImageDistributor,
     PlatformImageSource,
     PowerShellStep,
     ScriptStep,
+    SecretRef,
     SharedImageDistributor,
     Source,
     StepExtensions,
     Validator,
     WindowsRestartStep,
+    WindowsUpdateStep,
 )
 from templates.pointers import join
 from templates.report import Report
@@ -68,6 +71,9 @@ def check_properties(properties: dict[str, Any], pointer: str, report: Report) -
         report.warn("NothingToValidate", message, join(pointer, "validate"), key=True)
     _check_profile(properties.get("vmProfile"), join(pointer, "vmProfile"), report)
     _check_workload(properties.get("optimize"), join(pointer, "optimize", "workload"), report)
+    extensions = properties.get(_EXTENSIONS)
+    if isinstance(extensions, dict) and "access" in extensions:
+        _check_access(extensions["access"], join(pointer, _EXTENSIONS, "access"), report)
 
 
 def check_identity(identity: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
@@ -251,8 +257,19 @@ def _check_steps(steps: Any, pointer: str, union: Any, no_script: str, report: R
                     report.error("MissingField", f"a File step needs '{name}'", at)
         if isinstance(step, WindowsRestartStep | LinuxRestartStep):
             _check_duration(step.restart_timeout, join(at, "restartTimeout"), report)
+        if isinstance(step, WindowsUpdateStep):
+            _check_filters(step.filters, join(at, "filters"), report)
         if isinstance(step, ScriptStep | FileStep):
             _check_sha256(step.sha256_checksum, join(at, "sha256Checksum"), report)
+
+
+def _check_filters(filters: list[str], pointer: str, report: Report) -> None:
+    for index, text in enumerate(filters):
+        action, _, expression = text.partition(":")
+        if action.casefold() not in ("include", "exclude") or not expression.strip():
+            message = f"'{text}' is no filter of updates"
+            hint = "a filter is include:EXPRESSION or exclude:EXPRESSION, for example include:$true"
+            report.error("BadFilter", message, join(pointer, index), hint=hint)
 
 
 def _check_script(step: ScriptStep, pointer: str, no_script: str, report: Report) -> None:
@@ -338,9 +355,30 @@ def _check_extensions(extensions: StepExtensions, pointer: str, report: Report) 
         at = join(pointer, "secrets", name)
         if name in extensions.env:
             report.error("ExclusiveFields", f"'{name}' stands in env and in secrets", at, key=True)
-        ways = [way for way in (secret.env, secret.file, secret.command) if way is not None]
-        if len(ways) != 1:
-            message = f"the secret '{name}' needs exactly one of env, file and command; it has {len(ways)}"
-            report.error("BadSecret", message, at)
-        elif not ways[0] or (secret.command is not None and not secret.command[0]):
-            report.error("BadSecret", f"the secret '{name}' does not say where it comes from", at)
+        _check_secret(secret, name, at, report)
+
+
+def _check_secret(secret: SecretRef, name: str, pointer: str, report: Report) -> None:
+    ways = [way for way in (secret.env, secret.file, secret.command) if way is not None]
+    if len(ways) != 1:
+        message = f"the secret '{name}' needs exactly one of env, file and command; it has {len(ways)}"
+        report.error("BadSecret", message, pointer)
+    elif not ways[0] or (secret.command is not None and not secret.command[0]):
+        report.error("BadSecret", f"the secret '{name}' does not say where it comes from", pointer)
+
+
+def _check_access(data: Any, pointer: str, report: Report) -> None:  # noqa: ANN401 - any JSON value
+    access, _ = parse(GuestAccess, data)
+    if not isinstance(access, GuestAccess):
+        return  # said by the model
+    given = [
+        (name, secret)
+        for name, secret in (("privateKey", access.private_key), ("password", access.password))
+        if secret is not None
+    ]
+    for name, secret in given:
+        _check_secret(secret, name, join(pointer, name), report)
+    if len(given) != 1:
+        hint = 'for example "privateKey": {"file": "~/.ssh/windows"}'
+        message = f"access needs exactly one of privateKey and password; it has {len(given)}"
+        report.error("BadAccess", message, pointer, hint=hint)

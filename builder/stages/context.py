@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from builder.runs import RunDirectory
     from builder.services import Services
     from builder.sources.base import ResolvedSource
+    from builder.vm.access import BuildAccess
     from builder.workspace import Workspace
 
 OnError = Literal["cleanup", "keep", "ask"]
@@ -60,6 +61,8 @@ class BuildContext:
     validation_id: str = ""
     """Identifies the validations; "" when they run in every build."""
     on_error: OnError | None = None
+    access: BuildAccess | None = None
+    """The account that the template declares to enter the source by; None: one is made."""
 
     @property
     def bus(self) -> EventBus:

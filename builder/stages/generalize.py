@@ -120,7 +120,12 @@ def _deprovision(context: BuildContext, session: Session, step: StepReport) -> N
     path, _ = deprovision.default_script(session.guest.os_type)
     timeout = context.deadline.remaining(120)
     with phase(context.bus, "Start deprovisioning", where="guest", stage="Generalize"):
-        missing = deprovision.start(session.guest, user=session.access.user, timeout=timeout)
+        missing = deprovision.start(
+            session.guest,
+            user=session.access.user,
+            timeout=timeout,
+            remove_user=not session.access.declared,
+        )
     session.guest.disconnect()
     if missing:
         context.bus.warn(f"A customizer removed {path}; AIB's default is used.", code="DeprovisionScript")
@@ -138,7 +143,7 @@ def _deprovision(context: BuildContext, session: Session, step: StepReport) -> N
         raise BuildError(
             failed,
             details=("last lines:", *(f"  {line}" for line in report.log[-15:])),
-            hint=f"The script is {deprovision.LINUX_PATH} in the guest, where a customizer may replace it.",
+            hint=f"The script is {path} in the guest, where a customizer may replace it.",
         )
 
 

@@ -77,10 +77,16 @@ def ssh_shell(port: int, access: BuildAccess, directory: Path) -> int:
     ssh = process.require("ssh", "openssh-client")
     key = directory / "ssh.key"
     hosts = directory / "known_hosts"
-    access.save_client_key(key)
-    hosts.write_text(f"[127.0.0.1]:{port} {access.host_key.public}\n")
-    argv = [ssh, "-p", str(port), "-i", str(key), "-o", f"UserKnownHostsFile={hosts}"]
-    argv += ["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", f"{access.user}@127.0.0.1"]
+    argv = [ssh, "-p", str(port), "-o", f"UserKnownHostsFile={hosts}", "-o", "IdentitiesOnly=yes"]
+    if access.client_key.private:  # else ssh asks for the password
+        access.save_client_key(key)
+        argv += ["-i", str(key)]
+    if access.declared:
+        argv += ["-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR"]
+    else:
+        hosts.write_text(f"[127.0.0.1]:{port} {access.host_key.public}\n")
+        argv += ["-o", "StrictHostKeyChecking=yes"]
+    argv.append(f"{access.user}@127.0.0.1")
     try:
         return process.interactive(argv)
     finally:

@@ -131,7 +131,7 @@ def _started(
     context: BuildContext, start: Start, purpose: Purpose, accelerator: Accelerator
 ) -> Iterator[Session]:
     directory = context.workspace.new_directory(purpose)
-    access = start.access or BuildAccess.generate()
+    access = start.access or context.access or BuildAccess.generate()
     for secret in access.secrets():
         context.services.redactor.add(secret)
     spec = _spec(context, start, purpose, directory, accelerator, access)
@@ -214,7 +214,13 @@ def _spec(
         for note in size.notes:
             context.bus.note(note, code="VmSize")
         # A validation meets the network as the image will find it: by DHCP.
-        write_seed(seed, access, grow=_may_grow(start.disk), dhcp=purpose == "validation")
+        write_seed(
+            seed,
+            access,
+            grow=_may_grow(start.disk),
+            dhcp=purpose == "validation",
+            os_type=context.source.os_type,
+        )
     spec = MachineSpec(
         cpus=size.cpus,
         memory_mib=size.memory_mib,
@@ -227,6 +233,7 @@ def _spec(
         second_serial_log=directory / "ttyS1.log",
         network=properties.extensions.network,
         os_type=context.source.os_type,
+        devices=context.source.devices,
         name=context.template.name,
         incoming=start.memory is not None,
     )

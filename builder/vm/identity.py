@@ -19,7 +19,7 @@ from builder.vm.spec import MachineSpec, machine_argv
 
 if TYPE_CHECKING:
     from builder.settings import Home
-    from builder.sources.base import Generation, OsType
+    from builder.sources.base import Devices, Generation, OsType
     from builder.vm.accelerator import Accelerator
 
 _ASK_SECONDS = 30.0
@@ -34,6 +34,7 @@ def machine_key(
     memory_mib: int,
     generation: Generation,
     os_type: OsType,
+    devices: Devices,
     network: bool,
 ) -> str:
     """A digest of all that a memory snapshot depends on. Raises EnvironmentProblem when QEMU or the
@@ -54,6 +55,7 @@ def machine_key(
         seed=_NOWHERE,
         network=network,
         os_type=os_type,
+        devices=devices,
         uuid="",
     )
     parts = machine_argv(spec, qemu="", firmware=firmware, qmp_fd=0)

@@ -11,7 +11,7 @@ from builder.disk.extents import link_or_copy
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.errors import NotFoundError
 from builder.lock import FileLock
-from builder.sources.base import Generation, OsType
+from builder.sources.base import Devices, Generation, OsType, usual_devices
 from builder.vm.access import BuildAccess
 from builder.vm.spec import MachineSpec
 
@@ -47,6 +47,7 @@ class KeptMachine:
     memory_mib: int
     generation: Generation
     os_type: OsType
+    devices: Devices
     network: bool
     disk: BlockGraph
     seed: Path
@@ -66,6 +67,7 @@ class KeptMachine:
             spec.memory_mib,
             spec.generation,
             spec.os_type,
+            spec.devices or usual_devices(spec.os_type),
             spec.network,
             BlockGraph(layers),
             seed,
@@ -83,6 +85,7 @@ class KeptMachine:
             "memoryMib": self.memory_mib,
             "generation": self.generation,
             "osType": self.os_type,
+            "devices": self.devices,
             "network": self.network,
             "seed": str(self.seed),
             "uefiVars": str(self.uefi_vars) if self.uefi_vars else None,
@@ -106,6 +109,7 @@ class KeptMachine:
                 facts["memoryMib"],
                 facts["generation"],
                 facts["osType"],
+                facts.get("devices") or usual_devices(facts["osType"]),
                 facts["network"],
                 BlockGraph(layers),
                 Path(facts["seed"]),
@@ -137,6 +141,7 @@ class KeptMachine:
             seed=self.seed,
             network=self.network,
             os_type=self.os_type,
+            devices=self.devices,
             name="goldsmith-shell",
         )
         if self.uefi_vars is not None and self.uefi_vars.exists():

@@ -14,6 +14,7 @@ from builder.vm.access import BuildAccess
 from builder.vm.cloud_init import await_cloud_init
 from builder.vm.errors import AcceleratorError, MachineError
 from builder.vm.ssh import SshGuest
+from builder.vm.windows_ready import await_windows
 from provisioners import care
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _CHECK_SECONDS = 1.0
 _FATAL = {
     b"Kernel panic - not syncing": "The guest's kernel panicked while booting.",
     b"You are in emergency mode": "The guest stopped in emergency mode while booting.",
+    b"Gave up waiting for root": "The guest found no disk to start from: has its kernel a driver for it?",
     b"grub rescue>": "The guest's boot loader found no system to boot.",
 }
 # QEMU before 8.1 translates guest code without locking its pages: when two emulated CPUs race while the
@@ -59,6 +61,9 @@ def wait_for_ssh(machine: Machine, access: BuildAccess, *, timeout: float, bus: 
         if machine.spec.os_type == "Linux":
             with Wait(bus, "Waiting for cloud-init"):
                 await_cloud_init(guest, max(1.0, end - time.monotonic()), bus)
+        else:
+            with Wait(bus, "Waiting for Windows Setup"):
+                await_windows(guest, max(1.0, end - time.monotonic()), bus)
     except BaseException:
         guest.disconnect()
         raise

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from builder.sources.base import OsType
 from builder.vm.access import BuildAccess
 
 VOLUME_ID = "cidata"  # how NoCloud finds its seed
@@ -97,16 +98,22 @@ def write_seed(
     instance_id: str | None = None,
     grow: bool = True,
     dhcp: bool = True,
+    os_type: OsType = "Linux",
 ) -> Path:
     """Write the seed ISO to `target` (mode 0600: it holds the guest's private host key).
 
     With `grow` the root partition and file system take what room the disk has left. `dhcp`: see
     `network_config`.
     """
+    identity = meta_data(instance_id or new_instance_id())
+    if os_type == "Windows":
+        from builder.vm.windows_seed import seed_files
+
+        return write_iso(target, seed_files(access, identity))
     return write_iso(
         target,
         {
-            "meta-data": meta_data(instance_id or new_instance_id()),
+            "meta-data": identity,
             "user-data": user_data(access, grow=grow, dhcp=dhcp),
             "network-config": network_config(dhcp=dhcp),
             "vendor-data": "",

@@ -9,13 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.disk.graph import BlockGraph
-from builder.sources.base import Generation, OsType
+from builder.sources.base import Devices, Generation, OsType, usual_devices
 from builder.vm.accelerator import Accelerator
 from builder.vm.firmware import Firmware
 from builder.vm.seed import BUILD_MAC
 
 DISK_NODE = "disk"
 NETDEV = "net0"
+# What QEMU recommends for Windows under KVM (its manual, "Hyper-V Enlightenments"): without them Windows
+# polls timers and spins on locks as on bare metal. TCG knows none of them.
+_ENLIGHTENMENTS = (
+    "hv-relaxed,hv-vapic,hv-spinlocks=0x1fff,hv-vpindex,hv-runtime,hv-time,hv-synic,hv-stimer,"
+    "hv-frequencies,hv-tlbflush,hv-ipi"
+)
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
@@ -24,6 +30,7 @@ class MachineSpec:
     """One machine. `directory` holds its private files (UEFI variables, QEMU's messages).
 
     `network` False keeps the guest from reaching anything but the forwarded SSH port.
+    `devices` None: what a guest of that system usually has drivers for.
     `second_serial_log` is the guest's ttyS1: the detached deprovision reports there.
     """
 
@@ -38,6 +45,7 @@ class MachineSpec:
     second_serial_log: Path | None = None
     network: bool = True
     os_type: OsType = "Linux"
+    devices: Devices | None = None
     name: str = "goldsmith"
     incoming: bool = False
     """Whether it waits for a memory snapshot (builder/vm/snapshot.py) instead of booting."""
@@ -48,6 +56,11 @@ class MachineSpec:
     def vars_file(self) -> Path:
         """This machine's UEFI variables; part of its state."""
         return self.directory / "uefi-vars.fd"
+
+    @property
+    def virtio(self) -> bool:
+        """Whether disk and network are virtio, else AHCI and e1000e."""
+        return (self.devices or usual_devices(self.os_type)) == "virtio"
 
     @property
     def stderr_file(self) -> Path:
@@ -67,7 +80,7 @@ def machine_argv(spec: MachineSpec, *, qemu: str, firmware: Firmware | None, qmp
         qemu,
         *("-name", f"guest={_escape(spec.name)}", "-uuid", spec.uuid),
         *("-no-user-config", "-nodefaults", "-sandbox", _SANDBOX),
-        *("-machine", machine, *spec.accelerator.argv, "-cpu", spec.accelerator.cpu_model),
+        *("-machine", machine, *spec.accelerator.argv, "-cpu", _cpu(spec)),
         *("-smp", str(spec.cpus), "-m", str(spec.memory_mib)),
         # "strict": a disk that does not boot is an error to see, not a reason to try the network.
         *("-boot", "strict=on", "-rtc", "base=utc", "-display", "none", "-vga", "std"),
@@ -79,6 +92,11 @@ def machine_argv(spec: MachineSpec, *, qemu: str, firmware: Firmware | None, qmp
         *_extras(spec),
         *(("-incoming", "defer") if spec.incoming else ()),
     ]
+
+
+def _cpu(spec: MachineSpec) -> str:
+    enlightened = spec.os_type == "Windows" and spec.accelerator.name == "kvm"
+    return f"{spec.accelerator.cpu_model},{_ENLIGHTENMENTS}" if enlightened else spec.accelerator.cpu_model
 
 
 def _monitor(qmp_fd: int) -> list[str]:
@@ -100,22 +118,22 @@ def _firmware(spec: MachineSpec, firmware: Firmware | None) -> Iterable[str]:
 def _disks(spec: MachineSpec) -> Iterable[str]:
     for node in spec.disk.blockdev(DISK_NODE):
         yield from ("-blockdev", _json(node))
-    # A Windows image from Azure has no virtio drivers; AHCI it always has.
-    linux = spec.os_type == "Linux"
-    driver = "virtio-blk-pci" if linux else "ide-hd"
+    # ide.0 to ide.5 are the ports of the machine's own AHCI controller, one unit each: QEMU would put the
+    # second unit on the first port, too. A Windows image from Azure has no virtio drivers.
+    driver = "virtio-blk-pci" if spec.virtio else "ide-hd,bus=ide.0"
     yield from ("-device", f"{driver},drive={DISK_NODE},id=disk0,bootindex=1")
     if spec.seed is not None:
         file = {"driver": "file", "filename": str(spec.seed), "read-only": True}
         node = {"node-name": "seed", "driver": "raw", "read-only": True, "file": file}
         yield from ("-blockdev", _json(node))
-        driver = "virtio-blk-pci" if linux else "ide-cd"
+        driver = "virtio-blk-pci" if spec.virtio else "ide-cd,bus=ide.1"
         yield from ("-device", f"{driver},drive=seed,id=seed0")
 
 
 def _network(spec: MachineSpec) -> list[str]:
     # Port 0: the kernel picks a free one while binding, which no other process can take in between.
     restrict = "off" if spec.network else "on"
-    card = "virtio-net-pci" if spec.os_type == "Linux" else "e1000e"
+    card = "virtio-net-pci" if spec.virtio else "e1000e"
     return [
         *("-netdev", f"user,id={NETDEV},restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22"),
         # An empty romfile: no network boot ROM to run through first.
@@ -131,6 +149,7 @@ def _serial(spec: MachineSpec) -> Iterable[str]:
 
 
 def _extras(spec: MachineSpec) -> list[str]:
+    # Windows has no driver for most of these, and no use for the rest: it is never restored from memory.
     if spec.os_type != "Linux":
         return []
     return [

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import shlex
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +13,8 @@ from typing import IO, TYPE_CHECKING
 
 from builder.sources.base import OsType
 from builder.vm.access import BuildAccess
+from builder.vm.clixml import ClixmlFilter
+from builder.vm.command_line import PROBE, WindowsShell, command_line, shell_of
 from builder.vm.lines import LineSplitter
 from builder.vm.ssh_link import Connector, Endpoint, Stage
 from builder.vm.ssh_stream import CommandStream
@@ -35,6 +35,7 @@ STDOUT_LIMIT = 4 << 20
 """CommandResult.stdout holds at most this many characters; all lines reach `on_output`."""
 
 _BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
+PROBE_SECONDS = 60.0
 _WINDOWS_BOOT_TIME = "(Get-CimInstance Win32_OperatingSystem).LastBootUpTime.ToFileTimeUtc()"
 
 
@@ -54,6 +55,8 @@ class SshGuest:
         self._has_sftp = True
         self._restarts = 0
         self._boot_id = ""
+        self._shell: WindowsShell | None = None
+        """What a Windows guest's sshd runs commands by; None: not asked yet over this connection."""
 
     @property
     def os_type(self) -> OsType:
@@ -88,6 +91,7 @@ class SshGuest:
         """
         self.disconnect()
         self._boot_id = ""
+        self._shell = None
         self._restarts = self.endpoint.restarts()
         self._transport = self._connector.connect(timeout)
         self._restarts = self.endpoint.restarts()
@@ -118,8 +122,12 @@ class SshGuest:
         room = STDOUT_LIMIT
         splitters: dict[Stream, LineSplitter] = {"stdout": LineSplitter(), "stderr": LineSplitter()}
 
+        clixml = ClixmlFilter() if self._os_type == "Windows" else None
+
         def tell(stream: Stream, lines: list[str]) -> None:
             nonlocal room
+            if clixml is not None and stream == "stderr":
+                lines = clixml.feed(lines)
             for line in lines:
                 tail.append(line)
                 if stream == "stdout" and room > 0:
@@ -134,6 +142,8 @@ class SshGuest:
             # Also the output before a lost link or a timeout belongs to the step.
             for stream, splitter in splitters.items():
                 tell(stream, splitter.finish())
+            held = clixml.finish() if clixml is not None else []
+            tell("stderr", held)
         text = "\n".join(stdout)
         return CommandResult(code, tuple(tail), text + "\n" if text else "")
 
@@ -185,12 +195,23 @@ class SshGuest:
         stdin: bytes | None,
         on_chunk: Callable[[Stream, bytes], None],
     ) -> int:
-        channel = self._start(command_line(argv, self._os_type), timeout)
+        shell = self._windows_shell(timeout) if self._os_type == "Windows" else "cmd"
+        channel = self._start(command_line(argv, self._os_type, shell), timeout)
         stream = CommandStream(channel, timeout=timeout, check=self._check)
         with contextlib.closing(stream.chunks(stdin)) as chunks:
             for name, data in chunks:
                 on_chunk(name, data)
         return stream.exit_code
+
+    def _windows_shell(self, timeout: float) -> WindowsShell:
+        """Asked once per connection: it is the machine's setting DefaultShell, which a step may change."""
+        if self._shell is None:
+            limit = min(timeout, PROBE_SECONDS)
+            stream = CommandStream(self._start(PROBE, limit), timeout=limit, check=self._check)
+            with contextlib.closing(stream.chunks(None)) as chunks:
+                answer = b"".join(data for name, data in chunks if name == "stdout")
+            self._shell = shell_of(answer.decode(errors="replace"))
+        return self._shell
 
     def _start(self, command: str, timeout: float) -> paramiko.Channel:
         import paramiko
@@ -305,18 +326,6 @@ class SshGuest:
         if code != 0:
             raise _file_error(f"read {path}", self.user, b"".join(parts["stderr"]).decode(errors="replace"))
         return b"".join(parts["stdout"])
-
-
-def command_line(argv: Sequence[str], os_type: OsType) -> str:
-    """`argv` as the one string SSH carries.
-
-    Linux: for a POSIX login shell; a further command after it keeps the shell alive, so that a
-    program killed by a signal yields 128+N instead of no exit code. Windows: quoted for CreateProcess,
-    for sshd's default cmd.exe; the metacharacters of cmd are the caller's business (encode).
-    """
-    if os_type == "Windows":
-        return subprocess.list2cmdline(argv)
-    return f"{shlex.join(argv)}; exit $?"
 
 
 def _sftp_path(path: str) -> str:

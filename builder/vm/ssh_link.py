@@ -7,7 +7,6 @@ one reached is kept for the failure bundle.
 
 from __future__ import annotations
 
-import io
 import logging
 import select
 import socket
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from builder.vm.access import BuildAccess
+from builder.vm.access import BuildAccess, read_key
 from builder.vm.errors import AuthenticationFailedError, HostKeyMismatchError
 from provisioners.guest import GuestError, GuestTimeoutError
 
@@ -88,6 +87,7 @@ class Connector:
         self.furthest: Stage = "none"
         self._log: deque[_Attempts] = deque(maxlen=30)
         self._access = access
+        self._shown: tuple[str, str] | None = None  # the host key of a guest whose key nobody gave it
 
     def connect(self, timeout: float) -> paramiko.Transport:
         """An authenticated transport, within `timeout` seconds.
@@ -169,7 +169,8 @@ class Connector:
         transport.daemon = True
         transport.banner_timeout = transport.handshake_timeout = ACCEPTED_SECONDS
         transport.auth_timeout = transport.channel_timeout = ACCEPTED_SECONDS
-        transport.get_security_options().key_types = ("ssh-ed25519",)
+        if not self._access.declared:
+            transport.get_security_options().key_types = ("ssh-ed25519",)
         done = threading.Event()
         try:
             transport.start_client(event=done)
@@ -184,6 +185,9 @@ class Connector:
 
     def _check_host_key(self, transport: paramiko.Transport) -> None:
         shown = transport.get_remote_server_key()
+        if self._access.declared:
+            self._keep_to(shown.get_name(), shown.get_base64())
+            return
         wanted = self._access.host_key.public.split()
         if [shown.get_name(), shown.get_base64()] != wanted[:2]:
             raise HostKeyMismatchError(
@@ -196,14 +200,31 @@ class Connector:
                 "(does the image have it, and may it use NoCloud?). See the serial log.",
             )
 
+    def _keep_to(self, name: str, key: str) -> None:
+        """An image of the user's own brings its own key: the one it shows first counts for this machine.
+
+        Only the image's own seed changes it, on the way from Windows Setup to the first logon.
+        """
+        ours = self._access.host_key.public.split()[:2]
+        if self._shown not in (None, (name, key)) and [name, key] != ours:
+            raise HostKeyMismatchError(
+                "The guest shows another SSH host key than before.",
+                details=(f"first: {' '.join(self._shown or ())}", f"now:   {name} {key}"),
+                hint="Did a step make new host keys? Something else may answer on this port.",
+            )
+        self._shown = (name, key)
+
     def _authenticate(self, transport: paramiko.Transport, end: float) -> None:
         import paramiko
 
         self._reach("auth")
-        key = paramiko.Ed25519Key(file_obj=io.StringIO(self._access.client_key.private))
+        access = self._access
         done = threading.Event()
         try:
-            transport.auth_publickey(self._access.user, key, done)
+            if access.password is not None:
+                transport.auth_password(access.user, access.password, done, fallback=False)
+            else:
+                transport.auth_publickey(access.user, read_key(access.client_key.private), done)
         except paramiko.SSHException as error:
             raise NotYetError(f"authentication: {error}") from error
         self._await(done, end)
@@ -213,8 +234,10 @@ class Connector:
         refused = failure is None or isinstance(failure, paramiko.AuthenticationException)
         if refused and transport.is_active():
             raise AuthenticationFailedError(
-                f"The guest refuses the build user {self._access.user!r}.",
-                hint="Did cloud-init create the user? See the serial log.",
+                f"The guest refuses the {'account' if access.declared else 'build user'} {access.user!r}.",
+                hint="Is what x-goldsmith.access gives right, and is the account an administrator's?"
+                if access.declared
+                else "Did cloud-init create the user? See the serial log.",
             )
         raise self._translate(failure, "authentication")
 

@@ -14,6 +14,7 @@ from templates.model.distribute import (
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
 from templates.model.image_template import (
     ErrorHandling,
+    GuestAccess,
     ImageTemplate,
     Optimize,
     Properties,
@@ -52,6 +53,7 @@ __all__ = [
     "ExtensionStep",
     "FileStep",
     "Gallery",
+    "GuestAccess",
     "Identifier",
     "ImageDefinition",
     "ImageTemplate",

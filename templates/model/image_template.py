@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from templates.model.base import Model
+from templates.model.base import Model, SecretRef
 from templates.model.distribute import Distribute
 from templates.model.source import Source
 from templates.model.steps import Customizer, Validator
@@ -105,10 +105,28 @@ class DataDisk(Model):
     size_gb: int = Field(default=0, ge=0, alias="sizeGB", description="Size of the data disk in GB")
 
 
+class GuestAccess(Model):
+    """An account that the source image has already: Goldsmith enters by it instead of a user of its own."""
+
+    user: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$", description="Name of the account")
+    private_key: SecretRef | None = Field(
+        default=None, description="The private SSH key that the account takes, without a passphrase"
+    )
+    password: SecretRef | None = Field(default=None, description="The account's password")
+
+
 class TemplateExtensions(Model):
     """`x-goldsmith` of the whole template."""
 
     network: bool = Field(default=True, description="false: the guest reaches nothing outside")
+    devices: Literal["virtio", "compatible"] | None = Field(
+        default=None,
+        description="Disk and network card of the build VM: virtio, or an AHCI disk and an e1000e card. Left "
+        "out: what the source says (virtio for Linux, compatible for Windows)",
+    )
+    access: GuestAccess | None = Field(
+        default=None, description="An account of the source image to enter by; left out: one is made"
+    )
 
 
 class Properties(Model):

@@ -41,13 +41,15 @@ def powershell(*inline: str, **extra) -> PowerShellProvisioner:
 def test_exact_bytes_of_a_powershell_step(double, windows) -> None:
     recorder = Recorder()
     powershell("$a = 1", "Write-Host $a").apply(windows, recorder.context(secrets={"TOKEN": "hidden-value"}))
-    script, environment = sorted(double.files, key=len)
+    script, environment = sorted(double.stored, key=len)
+    assert double.files == {}, "everything is deleted afterwards"
     assert script.startswith("/C:/Windows/Temp/goldsmith-")
-    assert double.files[script] == b"$a = 1\nWrite-Host $a\n"
-    assert b"SetEnvironmentVariable('TOKEN', 'hidden-value')" in double.files[environment]
+    assert double.stored[script] == b"$a = 1\nWrite-Host $a\n"
+    assert b"SetEnvironmentVariable('TOKEN', 'hidden-value')" in double.stored[environment]
     run, delete = double.texts()
     assert run == (
         "$ProgressPreference = 'SilentlyContinue'\n"
+        "try { [Console]::OutputEncoding = New-Object System.Text.UTF8Encoding $false } catch { }\n"
         f". '{environment[1:]}'\nRemove-Item -Force -LiteralPath '{environment[1:]}'\n"
         f"& '{script[1:]}'\nexit $LASTEXITCODE\n"
     )
@@ -77,10 +79,10 @@ def test_elevated_as_system(double, windows) -> None:
     step = powershell("x", run_elevated=True, run_as_system=True)
     step.apply(windows, Recorder().context(secrets={"TOKEN": "hidden-value"}))
     task, delete = double.texts()
-    outer = next(path for path in double.files if path.endswith("-run.ps1"))
+    outer = next(path for path in double.stored if path.endswith("-run.ps1"))
     assert "-UserId 'SYSTEM' -LogonType ServiceAccount -RunLevel Highest" in task
     assert outer[1:].replace("/", "\\") in task
-    assert b"exit $LASTEXITCODE" in double.files[outer]
+    assert b"exit $LASTEXITCODE" in double.stored[outer]
     assert "-run.ps1" in delete
     assert "hidden" not in task
 

@@ -290,3 +290,39 @@ def test_the_source_is_asked_for_its_tools(services: Services, monkeypatch: pyte
     monkeypatch.setattr(module, "check_space", lambda _services, source=None: asked.append(source))
     run(replace(services, run_id="r1"))
     assert asked == [None, Source.resolved, Source.resolved]
+
+
+def test_the_template_says_which_devices_there_are(services: Services) -> None:
+    assert run(services).source.devices == "virtio"
+    assert run(services, **{"x-goldsmith": {"devices": "compatible"}}).source.devices == "compatible"
+
+
+def test_an_account_of_the_image_is_fetched_and_only_windows_has_one(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINDOWS_PASSWORD", "opens-the-door")
+    asked = {"x-goldsmith": {"access": {"user": "admin", "password": {"env": "WINDOWS_PASSWORD"}}}}
+    place = "/resources/0/properties/x-goldsmith/access"
+    with pytest.raises(TemplateError) as caught:
+        run(services, **asked)
+    assert problems(caught) == [(place, "Preflight")]
+    monkeypatch.setattr(Source, "resolved", replace(Source.resolved, os_type="Windows", devices="compatible"))
+    access = run(services, **asked).access
+    assert access is not None
+    assert (access.user, access.declared, access.password) == ("admin", True, "opens-the-door")
+    monkeypatch.delenv("WINDOWS_PASSWORD")
+    with pytest.raises(TemplateError, match="1 problem") as caught:
+        run(services, **asked)
+    assert "WINDOWS_PASSWORD is not set" in caught.value.diagnostics[0].message
+    assert problems(caught) == [(place, "Secret")]
+
+
+def test_a_windows_build_has_its_steps_planned_without_layers(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Source, "resolved", replace(Source.resolved, os_type="Windows", devices="compatible"))
+    steps = [{"type": "WindowsUpdate", "name": "Updates", "filters": ["include:$true"]}]
+    found = run(services, customize=steps)
+    (planned,) = (step for step in found.plan.steps if step.stage == "Customize")
+    assert (planned.name, planned.type, planned.action) == ("Updates", "WindowsUpdate", "RUN")
+    assert found.routing.route.why_not == "Windows guests have no layers"

@@ -108,9 +108,11 @@ def test_runners_carry_their_settings() -> None:
     runner = deprovision.linux_runner("pack.er")
     assert runner.startswith("build_user='pack.er'\nuser_re='pack\\.er'\n")
     assert runner.rstrip().endswith('"${1:-main}"')
-    assert "$buildUser = 'packer'\n$script = 'C:\\DeprovisioningScript.ps1'" in deprovision.windows_runner(
-        "packer"
+    windows = deprovision.windows_runner("packer")
+    assert windows.startswith(
+        "$buildUser = 'packer'\n$removeUser = $true\n$script = 'C:\\DeprovisioningScript.ps1'\n"
     )
+    assert "$removeUser = $false\n" in deprovision.windows_runner("packer", remove_user=False)
     assert deprovision.default_script("Linux")[0] == "/tmp/DeprovisioningScript.sh"
     assert "-deprovision+user" in deprovision.default_script("Linux")[1]
     assert "/oobe /generalize /quiet /quit" in deprovision.default_script("Windows")[1]

@@ -11,6 +11,7 @@ from provisioners.guest import CommandResult, GuestError, LinkLostError
 from provisioners.powershell import PowerShellProvisioner
 from provisioners.registry import UnknownStepTypeError, create, known_types
 from provisioners.restart import LinuxRestartProvisioner, WindowsRestartProvisioner
+from provisioners.windows_update import WindowsUpdateProvisioner
 from templates.errors import ExitCode
 from templates.model import (
     ExtensionStep,
@@ -43,6 +44,7 @@ def test_windows_script_runs_encoded_with_its_environment_in_a_file(windows, con
     assert argv[:5] == ["powershell.exe", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass"]
     assert windows.encoded(0) == (
         "$ProgressPreference = 'SilentlyContinue'\n"
+        "try { [Console]::OutputEncoding = New-Object System.Text.UTF8Encoding $false } catch { }\n"
         f". '{environment}'\nRemove-Item -Force -LiteralPath '{environment}'\n"
         f"& '{script}'\nexit $LASTEXITCODE\n"
     )
@@ -188,8 +190,7 @@ def test_a_full_path_of_the_other_system_is_none(
 def test_create_finds_by_type() -> None:
     assert {"Shell", "File", "PowerShell", "WindowsRestart", "x-LinuxRestart"} <= set(known_types())
     assert isinstance(create(LinuxRestartStep(type="x-LinuxRestart")), LinuxRestartProvisioner)
-    with pytest.raises(UnknownStepTypeError, match="not supported yet"):
-        create(WindowsUpdateStep(type="WindowsUpdate"))
+    assert isinstance(create(WindowsUpdateStep(type="WindowsUpdate")), WindowsUpdateProvisioner)
     with pytest.raises(UnknownStepTypeError, match="x-Ansible") as caught:
         create(ExtensionStep(type="x-Ansible"))
     assert "Shell" in caught.value.details[0]

@@ -292,7 +292,7 @@ SLOPPY = st.sampled_from(
         {"type": "SHELL", "Inline": "x"},
         {"type": "powershell", "inline": ["x"], "runelevated": "TRUE", "validExitCodes": "0"},
         {"type": "File", "SourceURI": "x", "destination": "/x", "name": 5},
-        {"type": "WindowsUpdate", "updateLimit": "20", "filters": "a"},
+        {"type": "WindowsUpdate", "updateLimit": "20", "filters": "include:a"},
     ]
 )
 

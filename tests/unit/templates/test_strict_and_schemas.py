@@ -56,7 +56,7 @@ def full(old: bool) -> dict[str, Any]:
         {**POWER, **SCRIPT},
         FILE,
         {"type": "WindowsRestart", "restartCommand": "a", "restartCheckCommand": "b", "restartTimeout": "5m"},
-        {"type": "WindowsUpdate", "searchCriteria": "x", "filters": ["y"], "updateLimit": 20},
+        {"type": "WindowsUpdate", "searchCriteria": "x", "filters": ["include:y"], "updateLimit": 20},
     ]
     if old:
         customize = [

@@ -11,6 +11,10 @@ from builder.vm.accelerator import TCG_CPU_MODEL, kvm, tcg
 from builder.vm.firmware import Firmware
 from builder.vm.spec import MachineSpec, machine_argv
 
+AHCI = [
+    "ide-hd,bus=ide.0,drive=disk,id=disk0,bootindex=1",
+    "ide-cd,bus=ide.1,drive=seed,id=seed0",
+]
 OVMF = Firmware(Path("/fw/code.fd"), "raw", Path("/fw/vars.fd"), "qcow2")
 
 
@@ -107,7 +111,10 @@ def test_kvm_uses_the_host_cpu():
 
 def test_windows_gets_devices_it_has_drivers_for():
     devices = values(argv(make_spec(os_type="Windows")), "-device")
-    assert devices[:2] == ["ide-hd,drive=disk,id=disk0,bootindex=1", "ide-cd,drive=seed,id=seed0"]
+    assert devices[:2] == [
+        "ide-hd,bus=ide.0,drive=disk,id=disk0,bootindex=1",
+        "ide-cd,bus=ide.1,drive=seed,id=seed0",
+    ]
     assert devices[2].startswith("e1000e,")
     assert not any("virtio" in device for device in devices)
 
@@ -115,3 +122,25 @@ def test_windows_gets_devices_it_has_drivers_for():
 @pytest.mark.parametrize("option", ["-no-reboot", "-daemonize", "-snapshot"])
 def test_options_that_would_break_a_build_are_absent(option):
     assert option not in argv(make_spec())
+
+
+def test_devices_are_chosen_apart_from_the_system():
+    old = values(argv(make_spec(devices="compatible")), "-device")
+    assert old[:2] == [
+        "ide-hd,bus=ide.0,drive=disk,id=disk0,bootindex=1",
+        "ide-cd,bus=ide.1,drive=seed,id=seed0",
+    ]
+    assert old[2] == "e1000e,netdev=net0,id=nic0,mac=52:54:00:67:6f:6c,romfile="
+    assert "pvpanic" in old, "what only Linux has a use for depends on the system"
+    assert argv(make_spec(devices="virtio")) == argv(make_spec())
+    driven = values(argv(make_spec(os_type="Windows", devices="virtio")), "-device")
+    assert driven[0] == "virtio-blk-pci,drive=disk,id=disk0,bootindex=1"
+    assert driven[2].startswith("virtio-net-pci,")
+    assert len(driven) == 3
+
+
+def test_windows_under_kvm_knows_that_it_is_a_guest():
+    (cpu,) = values(argv(make_spec(os_type="Windows", accelerator=kvm("works"))), "-cpu")
+    assert cpu.startswith("host,hv-relaxed,hv-vapic,hv-spinlocks=0x1fff,")
+    assert values(argv(make_spec(os_type="Windows")), "-cpu") == [TCG_CPU_MODEL]
+    assert values(argv(make_spec(accelerator=kvm("works"))), "-cpu") == ["host"]
