@@ -41,7 +41,7 @@ try {
   $report.phase = 'filters'
   $rules = @(foreach ($filter in $filters) {
     $action, $expression = $filter -split ':', 2
-    @{ include = ($action -eq 'include'); test = [ScriptBlock]::Create($expression) }
+    @{ include = ($action.Trim() -eq 'include'); test = [ScriptBlock]::Create($expression) }
   })
 
   $report.phase = 'search'

@@ -80,7 +80,7 @@ class WindowsUpdateProvisioner(Restarting):
     def __init__(self, step: WindowsUpdateStep, content: FrozenContent | None) -> None:
         self._step = step
         self._criteria = step.search_criteria or DEFAULT_CRITERIA
-        self._filters = tuple(step.filters) or DEFAULT_FILTERS
+        self._filters = tuple(map(_named, step.filters)) or DEFAULT_FILTERS
         self._limit = step.update_limit or DEFAULT_LIMIT
 
     def inputs(self) -> Mapping[str, str]:
@@ -176,6 +176,13 @@ class WindowsUpdateProvisioner(Restarting):
                 tail=result.tail,
             )
         self._wait(step, before, time.monotonic() + step.remaining())
+
+
+def _named(text: str) -> str:
+    """A filter that names no action counts as one that includes, as in an example of Microsoft's."""
+    action, colon, _ = text.partition(":")
+    known = bool(colon) and action.strip().casefold() in ("include", "exclude")
+    return text if known else f"include:{text}"
 
 
 class _Tally:

@@ -265,11 +265,14 @@ def _check_steps(steps: Any, pointer: str, union: Any, no_script: str, report: R
 
 def _check_filters(filters: list[str], pointer: str, report: Report) -> None:
     for index, text in enumerate(filters):
-        action, _, expression = text.partition(":")
-        if action.casefold() not in ("include", "exclude") or not expression.strip():
-            message = f"'{text}' is no filter of updates"
+        action, colon, expression = text.partition(":")
+        named = bool(colon) and action.strip().casefold() in ("include", "exclude")
+        if not (expression if named else text).strip():
             hint = "a filter is include:EXPRESSION or exclude:EXPRESSION, for example include:$true"
-            report.error("BadFilter", message, join(pointer, index), hint=hint)
+            report.error("BadFilter", f"'{text}' is no filter of updates", join(pointer, index), hint=hint)
+        elif not named:  # as an example of Microsoft's has it
+            message = f"the filter '{text}' does not say include or exclude; it is taken for include"
+            report.warn("BareFilter", message, join(pointer, index), hint=f"write include:{text}")
 
 
 def _check_script(step: ScriptStep, pointer: str, no_script: str, report: Report) -> None:

@@ -242,6 +242,7 @@ def test_inputs_are_what_is_asked_for() -> None:
     plain, filtered = step().inputs(), step(filters=["include:$true", "exclude:$_.IsBeta"]).inputs()
     assert plain["searchCriteria"] == "BrowseOnly=0 and IsInstalled=0"
     assert plain["updateLimit"] == "1000"
+    assert step(filters=["$_.BrowseOnly"]).inputs()["filters"] == '["include:$_.BrowseOnly"]'
     assert plain == step(filters=["include:$true"], update_limit=1000).inputs()
     assert re.search("IsBeta", filtered["filters"])
     assert filtered != plain

@@ -84,7 +84,7 @@ class WindowsDouble:
             self._transports.append(transport)
             try:
                 transport.start_server(server=_Server(self))
-            except (paramiko.SSHException, EOFError):
+            except (paramiko.SSHException, EOFError, OSError):  # a client that left is no reason to stop
                 transport.close()
 
     def serve(self, channel: paramiko.Channel, command: bytes) -> None:

@@ -49,9 +49,10 @@ def said(tmp_path: Path, **properties: Any) -> list[tuple[str, str]]:
         ("include:$true", True),
         ("exclude:$_.Title -like '*:*'", True),
         ("include:", False),
-        ("$true", False),
+        ("$true", True),
+        (" ", False),
         ("Include:$true", True),
-        ("only:$true", False),
+        ("$env:A -eq 1", True),
     ],
 )
 def test_filters(text: str, good: bool, tmp_path: Path) -> None:

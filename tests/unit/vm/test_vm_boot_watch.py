@@ -89,3 +89,13 @@ def test_one_that_locks_up_again_and_again_is_given_up(
             add(log, second, 50)
             watch.check()
     assert machine.resets_done == ready.MOST_LOCK_UPS
+
+
+def test_a_kernel_without_a_driver_for_the_disk_ends_the_wait(
+    log: Path, said: tuple[EventBus, list[object]]
+) -> None:
+    watch = ready.BootWatch(FakeMachine(log), said[0])  # type: ignore[arg-type]
+    with log.open("ab") as file:
+        file.write(b"Gave up waiting for root file system device.  Common problems:\n")
+    with pytest.raises(MachineError, match="has its kernel a driver"):
+        watch.check()
