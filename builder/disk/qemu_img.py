@@ -121,6 +121,11 @@ def convert(
     _run(argv, timeout)
 
 
+def convert_node(node: dict[str, Any], destination: Path, destination_format: str, *, timeout: float) -> None:
+    """Like `convert`, of a block node that says of itself which driver opens which file (formats.py)."""
+    _run(convert_argv("json:" + json.dumps(node), destination, destination_format), timeout)
+
+
 def flatten_to_vhd(graph: BlockGraph, destination: Path, *, size: int, timeout: float) -> int:
     """Write the disk of `graph` as a sparse fixed VHD and return its virtual size in bytes.
 
