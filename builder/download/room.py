@@ -38,5 +38,13 @@ def full(path: Path, error: OSError) -> EnvironmentProblem:
     return EnvironmentProblem(f"{path} cannot be written: {error.strerror or error}.")
 
 
+def too_full(path: Path) -> EnvironmentProblem:
+    """What to say when going on would fill the disk of `path`."""
+    return EnvironmentProblem(
+        f"The disk of {path.parent} is about to be full.",
+        hint="Free some space there ('build cache du' shows what Goldsmith takes) and start again.",
+    )
+
+
 def _mib(size: int) -> str:
     return f"{-(-size // _MIB)} MiB"
