@@ -26,6 +26,7 @@ FILLED = {
     "errors": {},
     "warnings": {
         "ApiVersion": 3,
+        "BareFilter": 1,
         "MadeUp": 1,
         "MissingIdentity": 3,
         "MissingName": 26,
@@ -56,7 +57,7 @@ STRICT = {
         "ShortType": 10,
         "TrailingComma": 1,
     },
-    "warnings": {"MadeUp": 1, "NoEffect": 51, "Noted": 9, "OtherResource": 13},
+    "warnings": {"BareFilter": 1, "MadeUp": 1, "NoEffect": 51, "Noted": 9, "OtherResource": 13},
 }
 AS_THEY_STAND = {
     "files": 48,
@@ -66,6 +67,7 @@ AS_THEY_STAND = {
     "errors": {"MissingParameter": 68, "Placeholder": 300},
     "warnings": {
         "ApiVersion": 3,
+        "BareFilter": 1,
         "MissingIdentity": 3,
         "MissingName": 26,
         "MissingType": 3,
