@@ -10,6 +10,7 @@ from builder.errors import UsageError
 from builder.layers.cache import Cache
 from builder.layers.identity import layer_id
 from builder.layers.route import Known, LinkSpec, Route, Wishes, find_route, image_of, make_links
+from builder.layers.soundness import image_is_sound
 from builder.plan import step_name
 from builder.vm import accelerator as accelerators
 from builder.vm.identity import machine_key
@@ -17,6 +18,7 @@ from provisioners.deprovision import default_script
 from templates.durations import parse_duration
 
 if TYPE_CHECKING:
+    from builder.layers.finished import FinishedLayer
     from builder.plan import StepInputs
     from builder.services import Services
     from builder.sources.base import ResolvedSource
@@ -74,7 +76,7 @@ def find(
     image_id = image_of(links, {"osType": source.os_type})
     known = Known(
         cache.layers.chain([link.id for link in links]),
-        cache.finished.find(image_id),
+        _image(cache, image_id, services),
         lambda parent: [layer for layer in cache.layers.all() if layer.meta.parent == parent],
     )
     key = _machine_key(template, source, services, machine)
@@ -107,6 +109,18 @@ def _why_not(template: ImageTemplate, source: ResolvedSource, source_size: int) 
     if not source_size and template.properties.vm_profile.os_disk_size_gb:
         return "the size of the source is not known yet"
     return ""
+
+
+def _image(cache: Cache, image_id: str, services: Services) -> FinishedLayer | None:
+    image = cache.finished.find(image_id)
+    if image is None or image_is_sound(image):
+        return image
+    services.bus.warn(
+        "The finished image in the cache is not what was written (this machine may have lost its power); "
+        "it is made again.",
+        code="DamagedImage",
+    )
+    return None
 
 
 def _spec(step: Step, number: int, facts: StepInputs) -> LinkSpec:

@@ -21,6 +21,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from builder.disk.extents import link_or_copy, sync_directory, sync_file
+from builder.owner import host_boot_id
 from builder.sources.base import Generation, OsType
 
 FORMAT = 1
@@ -32,7 +33,8 @@ READ_ONLY = 0o444
 class FinishedMeta:
     """What meta.json says. `file_size` and `modified` (ns) tell whether the file is still the one that was
     proved; `frozen` is when each layer below it was made; `proof` is the proof's one line; `validated` holds
-    the digests of the validations it passed. Sizes in bytes.
+    the digests of the validations it passed; `host_boot` the boot of the host that wrote it (`soundness.py`).
+    Sizes in bytes.
     """
 
     id: str
@@ -48,6 +50,7 @@ class FinishedMeta:
     frozen: tuple[float, ...]
     created: float
     validated: tuple[str, ...] = ()
+    host_boot: str = ""
     format: int = FORMAT
 
 
@@ -92,18 +95,18 @@ class FinishedStore:
     def add(self, vhd: Path, facts: Mapping[str, object], image_id: str, draft: Path) -> FinishedLayer | None:
         """Store the image `vhd` with the fields of FinishedMeta that it does not say itself. `draft` is a
         folder in the workspace that does not exist yet; it moves here. Replaces an image of that id.
-        Raises OSError: then it is not stored.
+        Its data is not forced to the disk (`soundness.py`). Raises OSError: then it is not stored.
         """
         draft.mkdir(mode=0o700)
         link_or_copy(vhd, draft / IMAGE)
         (draft / IMAGE).chmod(READ_ONLY)
-        sync_file(draft / IMAGE)
         status = (draft / IMAGE).stat()
         meta = FinishedMeta(
             id=image_id,
             file_size=status.st_size,
             modified=status.st_mtime_ns,
             created=time.time(),
+            host_boot=host_boot_id(),
             **facts,  # type: ignore[arg-type]
         )
         _save(draft, meta)
@@ -131,9 +134,12 @@ class FinishedStore:
             _save(image.folder, replace(image.meta, validated=(*image.meta.validated, validation)))
 
     def used(self, image: FinishedLayer) -> None:
-        """Note that it was of use just now."""
+        """Note that it was of use just now, and that it is what was written."""
         with contextlib.suppress(OSError):
-            os.utime(image.folder / META)
+            if image.meta.host_boot == host_boot_id():
+                os.utime(image.folder / META)
+            else:
+                _save(image.folder, replace(image.meta, host_boot=host_boot_id()))
 
     def drop(self, image_id: str) -> None:
         """Take an image away."""

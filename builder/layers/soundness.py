@@ -1,8 +1,8 @@
-"""Whether a memory snapshot is still what was written.
+"""Whether a memory snapshot, or a finished image, is still what was written.
 
-It is not forced to the disk: that would be hundreds of megabytes for each step, in competition with the
-guest. Within the boot of the host that wrote it the kernel vouches for it; after a restart, which may
-have been a power cut, its checksum does.
+They are not forced to the disk: that would be hundreds of megabytes for each step, in competition with the
+guest, and for each image, in competition with its targets. Within the boot of the host that wrote them the
+kernel vouches for them; after a restart, which may have been a power cut, a checksum or the digest does.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.disk.extents import content_digest
 from builder.owner import host_boot_id
 
 if TYPE_CHECKING:
+    from builder.layers.finished import FinishedLayer
     from builder.layers.layer import Layer
 
 _CHUNK = 4 * 1024**2
@@ -35,5 +37,14 @@ def memory_is_sound(layer: Layer) -> bool:
         return False
     try:
         return memory.host_boot == host_boot_id() or checksum(layer.memory) == memory.checksum
+    except OSError:
+        return False
+
+
+def image_is_sound(image: FinishedLayer) -> bool:
+    """Whether a finished image may be handed out; reads all of it after a restart of the host."""
+    meta = image.meta
+    try:
+        return meta.host_boot == host_boot_id() or content_digest(image.vhd, meta.virtual_size) == meta.digest
     except OSError:
         return False

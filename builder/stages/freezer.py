@@ -15,9 +15,8 @@ from builder.disk import qemu_img
 from builder.disk.extents import link_or_copy
 from builder.layers.cache import KEEP_FREE
 from builder.layers.layer import ACCESS, BOOT, DISK, MEMORY, SEED, VARS, Layer, LayerMeta, Memory
-from builder.layers.soundness import checksum
 from builder.owner import host_boot_id
-from builder.vm import snapshot
+from builder.vm import memory_file, snapshot
 from provisioners import care
 
 if TYPE_CHECKING:
@@ -67,12 +66,14 @@ class Freezer:
         self.stores = bool(context.route.links) and context.cache.budget > 0
 
     def close(self) -> None:
-        """Wait until everything is stored."""
+        """Wait until everything is stored. What a full disk refused was told; anything else is our bug."""
         end = time.monotonic() + STORE_SECONDS
-        with suppress(TimeoutError):
-            for future in self._pending:
-                future.exception(timeout=max(0.1, end - time.monotonic()))
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        try:
+            with suppress(TimeoutError):
+                for future in self._pending:
+                    future.result(timeout=max(0.1, end - time.monotonic()))
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def freeze(
         self,
@@ -177,10 +178,8 @@ class Freezer:
     def _put_away(self, draft: Layer) -> None:
         cache = self._context.cache
         try:
-            memory = draft.meta.memory
-            if memory is not None:
-                known = replace(memory, checksum=checksum(draft.memory), host_boot=host_boot_id())
-                draft = Layer(draft.folder, replace(draft.meta, memory=known))
+            if draft.meta.memory is not None:
+                draft = Layer(draft.folder, replace(draft.meta, memory=_packed(draft)))
             draft.meta.save(draft.folder)
             there = cache.layers.find(draft.meta.id)
             # One that another build made while we ran is as good; what lies on it may be in use.
@@ -202,3 +201,12 @@ class Freezer:
             and below.memory.parent == self._context.workspace.path
         ):
             below.memory.unlink(missing_ok=True)
+
+
+def _packed(draft: Layer) -> Memory:
+    """The memory of a draft in its smallest form; the plain file goes with the workspace."""
+    assert draft.meta.memory is not None  # noqa: S101 - only called with one
+    part = draft.folder / f".{MEMORY}.part"
+    checksum = memory_file.pack(draft.memory, part)
+    part.replace(draft.memory)
+    return Memory(draft.meta.memory.key, draft.memory.stat().st_size, checksum, host_boot_id())

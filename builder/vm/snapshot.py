@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.vm import memory_file
 from builder.vm.errors import MachineError
 from builder.vm.qmp import QmpError
 
@@ -51,18 +52,15 @@ def freeze(
 
 
 def restore(machine: Machine, memory: Path, *, timeout: float) -> None:
-    """Load `memory` into a machine that was started with `incoming`, and let the guest run.
+    """Load `memory`, packed or not, into a machine that was started with `incoming`, and let the guest run.
 
     Raises MachineError when it does not fit this machine or is damaged: boot the disk instead.
     """
     qmp = machine.qmp
-    descriptor = os.open(memory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with memory_file.reading(memory) as descriptor:
         qmp.send_fd(_NAME, descriptor)
-    finally:
-        os.close(descriptor)
-    qmp.command("migrate-incoming", uri=f"fd:{_NAME}")
-    _await(machine, timeout)
+        qmp.command("migrate-incoming", uri=f"fd:{_NAME}")
+        _await(machine, timeout)
     qmp.command("cont")
 
 
