@@ -100,7 +100,7 @@ def allocated_size(path: Path) -> int:
 def hard_link(source: Path, destination: Path) -> None:
     """Give `source` a second name, replacing `destination` in one step. Same file system only."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(destination)
+    part = part_of(destination)
     try:
         part.hardlink_to(source)
         part.replace(destination)
@@ -123,19 +123,17 @@ def clone(
     The copy has no name until it is whole, so a SIGKILL leaves nothing; where the file system has no
     such files (NFS), `announce` is told the name of the unfinished copy before it exists.
     """
-    part = _part(destination)
+    part = part_of(destination)
     try:
-        nameless = _nameless(destination.parent)
+        nameless = nameless_file(destination.parent)
         if nameless is None and announce is not None:
             announce(part)
         with source.open("rb", buffering=0) as src, nameless or part.open("xb", buffering=0) as dst:
-            if not _reflink(src.fileno(), dst.fileno()):
-                _copy_extents(src.fileno(), dst.fileno())
-            os.fsync(dst.fileno())
+            copy_data(src.fileno(), dst.fileno())
             if verify is not None:
                 verify(Path(_DESCRIPTORS, str(dst.fileno())) if nameless else part)
             if nameless is not None:
-                _name(dst.fileno(), part)
+                give_name(dst.fileno(), part)
             part.replace(destination)
         sync_directory(destination.parent)
     finally:
@@ -147,9 +145,9 @@ def appearing(destination: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     """A new file to write, which takes the place of `destination` in one step, on disk, when the block
     ends well. Until then it has no name, so that a SIGKILL leaves nothing (where the file system can).
     """
-    part = _part(destination)
+    part = part_of(destination)
     try:
-        nameless = _nameless(destination.parent)
+        nameless = nameless_file(destination.parent)
         with nameless or part.open("xb", buffering=0) as raw:
             os.fchmod(raw.fileno(), mode)
             writer = BufferedWriter(raw)
@@ -157,7 +155,7 @@ def appearing(destination: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
             writer.flush()
             os.fsync(raw.fileno())
             if nameless is not None:
-                _name(raw.fileno(), part)
+                give_name(raw.fileno(), part)
             part.replace(destination)
         sync_directory(destination.parent)
     finally:
@@ -192,11 +190,12 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def _part(destination: Path) -> Path:
+def part_of(destination: Path) -> Path:
+    """The name beside `destination` that something has until it is whole."""
     return destination.with_name(f".{destination.name[:200]}.{secrets.token_hex(4)}.part")
 
 
-def _nameless(folder: Path) -> FileIO | None:
+def nameless_file(folder: Path) -> FileIO | None:
     """A new file in `folder` that has no name and goes with its descriptor; None where there are none."""
     if not Path(_DESCRIPTORS).is_dir():
         return None
@@ -209,7 +208,7 @@ def _nameless(folder: Path) -> FileIO | None:
     return FileIO(descriptor, "r+b")
 
 
-def _name(descriptor: int, path: Path) -> None:
+def give_name(descriptor: int, path: Path) -> None:
     """Give a nameless file its first name (open(2), O_TMPFILE)."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -217,6 +216,15 @@ def _name(descriptor: int, path: Path) -> None:
         os.link(f"{_DESCRIPTORS}/{descriptor}", path.name, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def copy_data(source: int, destination: int) -> None:
+    """All of a file's data to another, empty one: a reflink where the file system can, else its extents.
+    On disk when it returns.
+    """
+    if not _reflink(source, destination):
+        _copy_extents(source, destination)
+    os.fsync(destination)
 
 
 def _reflink(source: int, destination: int) -> bool:

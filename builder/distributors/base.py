@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from builder.changes import Change
 from builder.sources.base import Generation, OsType
@@ -60,6 +60,15 @@ class Artifact:
     size: int = 0
     size_on_disk: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Early(Protocol):
+    """A distributor that can do a part of its work beside the proof."""
+
+    def begin(self, vhd: Path) -> None:
+        """`vhd` will not change any more; whether it is handed out is not known yet. Never raises; what was
+        begun in vain goes with `release`."""
 
 
 class Distributor(Protocol):

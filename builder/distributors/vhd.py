@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from builder.changes import Change
+from builder.disk.ahead import CopyAhead
 from builder.disk.extents import allocated_size, clone
 from builder.disk.known_files import KnownFiles
 from builder.disk.vhd import VhdError, check_fixed_vhd, read_footer
@@ -41,6 +42,7 @@ class VhdDistributor:
     def __init__(self, model: VhdModel, services: Services) -> None:
         self._model = model
         self._services = services
+        self._ahead: CopyAhead | None = None
 
     @cached_property
     def place(self) -> Path:
@@ -74,6 +76,12 @@ class VhdDistributor:
         """The file."""
         return (Change("replace" if self.place.exists() else "create", "vhd", str(self.place)),)
 
+    def begin(self, vhd: Path) -> None:
+        """Copy what will be asked for once it is proved. Whatever is in the way is told then."""
+        with suppress(OSError, EnvironmentProblem):
+            space_for(vhd, self.place.parent)
+            self._ahead = CopyAhead.begin(vhd, self.place.parent)
+
     def distribute(self, image: FinishedImage) -> Artifact:
         """Copy, check the copy, and only then put it in place of what was there.
 
@@ -84,11 +92,8 @@ class VhdDistributor:
         check_fixed_vhd(image.vhd)
         known = KnownFiles(self._services.home.known_files)
         if not (image.reused and known.digest(place) == image.digest):
-            space_for(image.vhd, place.parent)
             with explained(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with self._journaled(image) as announce:
-                    clone(image.vhd, place, verify=check_fixed_vhd, announce=announce)
+                self._put(image, place)
             known.note(place, image.digest)
         return Artifact(
             run_output=self._model.run_output_name,
@@ -100,7 +105,18 @@ class VhdDistributor:
         )
 
     def release(self) -> None:
-        """Nothing is reserved."""
+        """Nothing is reserved; a copy that was begun and not asked for goes."""
+        if self._ahead is not None:
+            self._ahead.forget()
+
+    def _put(self, image: FinishedImage, place: Path) -> None:
+        if self._ahead is not None and self._ahead.source == image.vhd:
+            self._ahead.appear(place, check_fixed_vhd)
+            return
+        space_for(image.vhd, place.parent)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with self._journaled(image) as announce:
+            clone(image.vhd, place, verify=check_fixed_vhd, announce=announce)
 
     @contextmanager
     def _journaled(self, image: FinishedImage) -> Iterator[Callable[[Path], None]]:

@@ -16,7 +16,7 @@ from builder.errors import EnvironmentProblem, GoldsmithError, UsageError
 from builder.layers.archive import Archive, PackedFile
 from builder.layers.cache import GIB, KEEP_FREE, Cache
 from builder.layers.finished import IMAGE, FinishedStore
-from builder.layers.layer import ACCESS, DISK, MEMORY, META, SEED, VARS, Layer
+from builder.layers.layer import ACCESS, DISK, MEMORIES, META, SEED, VARS, Layer
 from builder.layers.store import LayerStore
 from builder.layers.transfer import is_drawn, private_place
 from builder.sources.bases import BaseCache, BaseMeta
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from builder.settings import Home
 
 _FILES_OF = {
-    "layers": {DISK, MEMORY, VARS, META, SEED, ACCESS},
+    "layers": {DISK, *MEMORIES, VARS, META, SEED, ACCESS},
     "finished": {IMAGE, META},
 }
 _BASE_LOCK_SECONDS = 600.0

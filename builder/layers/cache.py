@@ -81,7 +81,7 @@ def _of_layer(layer: Layer) -> Entry:
     return Entry(
         name=meta.id,
         what="layer",
-        used=_mtime(layer.folder / "meta.json", meta.created),
+        used=layer.last_use,
         disk=sum(_allocated(file) for file in files if file != layer.memory),
         memory=_allocated(layer.memory),
         instance=meta.instance,

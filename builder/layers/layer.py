@@ -1,7 +1,8 @@
 """One layer: the disk blocks a step changed, and the guest's memory at its end.
 
-`cache/layers/<id>/` holds `disk.qcow2`, `meta.json`, and where there are any `memory`, `uefi-vars.fd`;
-the warm base (kind `boot`) also `seed.iso` and `access.json`, by which every layer on it is entered.
+`cache/layers/<id>/` holds `disk.qcow2`, `meta.json`, and where there are any `memory` or `memory.zst` and
+`uefi-vars.fd`; the warm base (kind `boot`) also `seed.iso` and `access.json`, by which every layer on it is
+entered.
 """
 
 from __future__ import annotations
@@ -20,19 +21,27 @@ FORMAT = 1
 BOOT = "boot"
 GROW = "grow"
 DISK, MEMORY, VARS, META = "disk.qcow2", "memory", "uefi-vars.fd", "meta.json"
+PACKED_MEMORY = "memory.zst"
+MEMORIES = (MEMORY, PACKED_MEMORY)
 SEED, ACCESS = "seed.iso", "access.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A memory snapshot: the machine it fits (`vm/identity.py`), its length in bytes, its CRC-32 and the boot
-    of the host that wrote it (`soundness.py`).
+    """A memory snapshot: the machine it fits (`vm/identity.py`), the length of its file in bytes, its CRC-32
+    and the boot of the host that wrote it (`soundness.py`), and whether it is packed (`packing.py`).
     """
 
     key: str
     size: int
     checksum: int = 0
     host_boot: str = ""
+    packed: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """Its file in the layer's folder."""
+        return PACKED_MEMORY if self.packed else MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,10 @@ class LayerMeta:
         return self.frozen[-1]
 
     def save(self, folder: Path) -> None:
-        """Write meta.json."""
-        (folder / META).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        """Write meta.json, in one step: a reader sees the old or the new one."""
+        part = folder / f".{META}.part"
+        part.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        part.replace(folder / META)
 
     @classmethod
     def load(cls, folder: Path) -> LayerMeta | None:
@@ -99,7 +110,7 @@ class Layer:
         meta = LayerMeta.load(folder)
         if meta is None or _size(folder / DISK) != meta.disk_size:
             return None
-        if meta.memory is not None and _size(folder / MEMORY) != meta.memory.size:
+        if meta.memory is not None and _size(folder / meta.memory.file_name) != meta.memory.size:
             meta = replace(meta, memory=None)
         if meta.kind == BOOT and not ((folder / SEED).is_file() and (folder / ACCESS).is_file()):
             return None
@@ -113,7 +124,15 @@ class Layer:
     @property
     def memory(self) -> Path:
         """The file of the memory snapshot, when `meta.memory` is there."""
-        return self.folder / MEMORY
+        return self.folder / (self.meta.memory.file_name if self.meta.memory is not None else MEMORY)
+
+    @property
+    def last_use(self) -> float:
+        """When it was made or was of use last, in seconds since 1970."""
+        try:
+            return (self.folder / META).stat().st_mtime
+        except OSError:  # it went meanwhile
+            return self.meta.created
 
     @property
     def uefi_vars(self) -> Path | None:

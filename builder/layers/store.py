@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from builder.disk.extents import link_or_copy, sync_directory, sync_file
-from builder.layers.layer import MEMORY, META, Layer, LayerMeta
+from builder.layers.layer import MEMORIES, META, Layer, LayerMeta
 
 LOCK_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -64,7 +64,7 @@ class LayerStore:
                 try:
                     link_or_copy(file, folder / file.name)
                 except FileNotFoundError:
-                    if file != layer.memory:  # which alone goes first when the cache is full
+                    if file.name not in MEMORIES:  # which alone goes first when the cache is full
                         raise
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
@@ -88,7 +88,7 @@ class LayerStore:
         one in the store. Raises OSError: then it is not stored.
         """
         for file in draft.folder.iterdir():
-            if file.name != MEMORY:  # see soundness.py
+            if file.name not in MEMORIES:  # see soundness.py
                 sync_file(file)
         with self._locked():
             parent = self._instances().get(draft.meta.parent)

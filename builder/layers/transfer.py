@@ -24,7 +24,7 @@ from builder.errors import NotFoundError, UsageError
 from builder.layers.archive import pack
 from builder.layers.cache import Cache
 from builder.layers.finished import IMAGE, FinishedLayer
-from builder.layers.layer import MEMORY, META, Layer
+from builder.layers.layer import MEMORIES, META, Layer
 from builder.lock import FileLock
 from builder.sources.bases import BaseCache, BaseMeta
 from builder.sources.entry import ENTRY
@@ -197,7 +197,7 @@ def _layer_files(place: Path, selection: Selection, *, memory: bool) -> Iterator
         folder.mkdir(mode=0o700)
         try:
             for file in sorted(layer.folder.iterdir(), key=lambda item: item.name == META):
-                if not file.name.startswith(".") and (memory or file.name != MEMORY):
+                if not file.name.startswith(".") and (memory or file.name not in MEMORIES):
                     link_or_copy(file, folder / file.name)
         except FileNotFoundError:
             raise _went(layer.meta.name) from None

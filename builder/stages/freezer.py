@@ -15,8 +15,10 @@ from builder.disk import qemu_img
 from builder.disk.extents import link_or_copy
 from builder.layers.cache import KEEP_FREE
 from builder.layers.layer import ACCESS, BOOT, DISK, MEMORY, SEED, VARS, Layer, LayerMeta, Memory
+from builder.layers.packing import KEPT_PLAIN, pack_one
+from builder.layers.soundness import checksum
 from builder.owner import host_boot_id
-from builder.vm import memory_file, snapshot
+from builder.vm import snapshot
 from provisioners import care
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Freezer:
         self._began = time.time()
         self._number = 0
         self._complained = False
+        self._stored: tuple[str, ...] = ()
         self.stores = bool(context.route.links) and context.cache.budget > 0
 
     def close(self) -> None:
@@ -178,13 +181,18 @@ class Freezer:
     def _put_away(self, draft: Layer) -> None:
         cache = self._context.cache
         try:
-            if draft.meta.memory is not None:
-                draft = Layer(draft.folder, replace(draft.meta, memory=_packed(draft)))
+            memory = draft.meta.memory
+            if memory is not None:
+                known = replace(memory, checksum=checksum(draft.memory), host_boot=host_boot_id())
+                draft = Layer(draft.folder, replace(draft.meta, memory=known))
             draft.meta.save(draft.folder)
             there = cache.layers.find(draft.meta.id)
             # One that another build made while we ran is as good; what lies on it may be in use.
             newer = there is not None and there.meta.created > self._began
             if cache.layers.add(draft, replace=not newer):
+                self._stored = (draft.meta.instance, *self._stored)[:KEPT_PLAIN]
+                with suppress(OSError):  # it stays plain
+                    pack_one(cache.layers, self._stored)
                 cache.trim()
         except OSError as error:
             self._context.bus.warn(
@@ -201,12 +209,3 @@ class Freezer:
             and below.memory.parent == self._context.workspace.path
         ):
             below.memory.unlink(missing_ok=True)
-
-
-def _packed(draft: Layer) -> Memory:
-    """The memory of a draft in its smallest form; the plain file goes with the workspace."""
-    assert draft.meta.memory is not None  # noqa: S101 - only called with one
-    part = draft.folder / f".{MEMORY}.part"
-    checksum = memory_file.pack(draft.memory, part)
-    part.replace(draft.memory)
-    return Memory(draft.meta.memory.key, draft.memory.stat().st_size, checksum, host_boot_id())

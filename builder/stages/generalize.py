@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder.disk import extents, qemu_img, vhd
 from builder.disk.graph import BlockGraph, DiskLayer
-from builder.distributors.base import FinishedImage
+from builder.distributors.base import Early, FinishedImage
 from builder.errors import BuildError
 from builder.events import Wait
 from builder.phases import phase
@@ -75,6 +75,9 @@ def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -
     with context.step("Generalize", 3, STEPS, "Prove", "offline") as step, _phase(context, "Prove"):
         info = vhd.check_fixed_vhd(path)
         proof.settle(context, path)
+        for distributor in context.distributors:
+            if isinstance(distributor, Early):
+                distributor.begin(path)
         # All only read: the others have a core to themselves while the proof waits for its programs.
         pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="image")
         try:

@@ -19,6 +19,7 @@ from builder.errors import CancelledError
 from builder.phases import phase
 from builder.stages.failure import collect
 from builder.vm import accelerator as accelerators
+from builder.vm import memory_file
 from builder.vm.access import BuildAccess
 from builder.vm.errors import AcceleratorError, MachineError, MachineTimeoutError
 from builder.vm.machine import Machine, wait_for_ssh
@@ -135,6 +136,8 @@ def _started(
     for secret in access.secrets():
         context.services.redactor.add(secret)
     spec = _spec(context, start, purpose, directory, accelerator, access)
+    if start.memory is not None:
+        memory_file.prefetch(start.memory)
     # It takes a fifth of a second, in which QEMU works.
     Thread(target=import_module, args=("paramiko",), name="import", daemon=True).start()
     journal = context.workspace.journal

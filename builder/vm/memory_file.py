@@ -30,19 +30,26 @@ def pack(plain: Path, packed: Path) -> int:
     import zstandard
 
     compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
-    found = 0
-    try:
-        with plain.open("rb", buffering=0) as source, open(packed, "xb", opener=_private) as target:
+    with plain.open("rb", buffering=0) as source, open(packed, "xb", opener=_private) as target:
+        try:
+            found = 0
             while chunk := source.read(_CHUNK):
                 data = compressor.compress(chunk)
                 found = zlib.crc32(data, found)
                 target.write(data)
             data = compressor.flush()
             target.write(data)
+            target.flush()
             return zlib.crc32(data, found)
-    except BaseException:
-        packed.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            packed.unlink(missing_ok=True)
+            raise
+
+
+def prefetch(file: Path) -> None:
+    """Have the kernel bring a memory that will be read in a moment. Best effort."""
+    with contextlib.suppress(OSError), file.open("rb", buffering=0) as source:
+        os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 @contextlib.contextmanager

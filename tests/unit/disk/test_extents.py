@@ -149,7 +149,7 @@ def test_a_file_appears_whole_or_not_at_all(
     tmp_path: Path, can_be_nameless: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not can_be_nameless:
-        monkeypatch.setattr(extents, "_nameless", lambda _: None)
+        monkeypatch.setattr(extents, "nameless_file", lambda _: None)
     path = tmp_path / "file"
     with appearing(path) as stream:
         stream.write(b"first" * 10_000)

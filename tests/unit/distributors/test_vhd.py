@@ -163,7 +163,7 @@ def test_where_it_needs_a_name_the_journal_has_it(
         copies.append(places.journal.read_bytes())
         part.with_name("saved").hardlink_to(part)
 
-    monkeypatch.setattr(extents, "_nameless", lambda _: None)
+    monkeypatch.setattr(extents, "nameless_file", lambda _: None)
     monkeypatch.setattr(extents, "_reflink", lambda *_: False)
     monkeypatch.setattr(extents, "_copy_extents", killed)
     with pytest.raises(VhdError):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 from builder.layers.finished import FinishedStore
 from builder.layers.layer import ACCESS, BOOT, DISK, MEMORY, SEED, Layer, LayerMeta, Memory
 from builder.layers.store import LayerStore
+from builder.vm import memory_file
 
 SOURCE = "a" * 64
 QCOW2 = b"QFI\xfb\0\0\0\3" + bytes(96)
@@ -54,7 +56,7 @@ def draft(
         frozen=facts.pop("frozen", (1000.0,)),
         virtual_size=1024**3,
         disk_size=len(disk_of(instance)),
-        memory=Memory("key", len(memory_of(instance))) if memory else None,
+        memory=Memory("key", len(memory_of(instance)), zlib.crc32(memory_of(instance))) if memory else None,
         **facts,
     )
     meta.save(folder)
@@ -67,6 +69,12 @@ def put(store: LayerStore, name: str, parent: str = "", instance: str = "", **fa
     found = store.find(made.meta.id)
     assert found is not None
     return found
+
+
+def unpacked(memory: Path) -> bytes:
+    """A memory as QEMU wrote it."""
+    with memory_file.reading(memory) as descriptor:
+        return os.read(descriptor, 1024**2)
 
 
 def used_at(layer: Layer, seconds: float) -> None:
