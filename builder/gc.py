@@ -276,12 +276,13 @@ def _base_links(home: Home, report: GcReport) -> None:
             lonely = [item.name for item in folder.iterdir()] == [link.name] and link.stat().st_nlink == 1
         except OSError:
             continue
-        if lonely and not _anybody_works(home) and not _kept_on(home, folder):
+        if lonely and not anybody_works(home) and not is_kept_on(home, folder):
             item = GcItem("base", folder.name, "its image is deleted", disk_usage(folder), folder)
             _remove(report, item, home.bases)
 
 
-def _anybody_works(home: Home) -> bool:
+def anybody_works(home: Home) -> bool:
+    """Whether a build or a shell is under way, whose disks nobody else knows."""
     for path in (home.staging / ".locks").glob("*.lock"):
         lock = FileLock(path)
         if not lock.try_acquire(by="gc"):
@@ -290,7 +291,7 @@ def _anybody_works(home: Home) -> bool:
     return False
 
 
-def _kept_on(home: Home, folder: Path) -> bool:
+def is_kept_on(home: Home, folder: Path) -> bool:
     """Whether a kept machine has a disk in `folder`."""
     for run in runs.directories(home):
         try:

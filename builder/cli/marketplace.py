@@ -138,7 +138,7 @@ def show(urn: Urn, *, json: Json = False) -> None:
     epilog=examples(
         "build marketplace fetch Debian:debian-13:13-gen2",
         "build marketplace fetch Canonical:ubuntu-24_04-lts:server --recipe bootstrap",
-        "build marketplace fetch Debian:debian-12:12 --json",
+        "build marketplace fetch Debian:debian-12:12 --again --json",
     )
 )
 def fetch(
@@ -148,6 +148,10 @@ def fetch(
         str,
         typer.Option(help="Of several recipes: bootstrap or download; default: the setting source_recipe."),
     ] = "",
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Take it anew, though it is here; what was built on it is no use then."),
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live display.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors and the result.")] = False,
     json: Json = False,
@@ -158,7 +162,7 @@ def fetch(
     if recipe not in ("", "bootstrap", "download"):
         raise UsageError(f"--recipe {recipe}: choose bootstrap or download.")
     entry = _lookup(urn)
-    resolved, disk = prepare(entry, recipe=recipe, plain=plain, quiet=quiet or json)
+    resolved, disk = prepare(entry, recipe=recipe, again=again, plain=plain, quiet=quiet or json)
     if json:
         print_json(_fetched(entry, resolved, disk))
         return

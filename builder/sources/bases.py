@@ -140,6 +140,14 @@ class BaseCache:
                 )
             return self.open(key, meta)
 
+    def drop(self, key: str, *, deadline: Deadline, bus: EventBus) -> None:
+        """Forget the base; the next one that is made has another identity. Nobody may use its disk now."""
+        from builder.sources.scratch import remove_tree
+
+        with self._lock(key, deadline, bus):
+            (self._root / key / _META).unlink(missing_ok=True)
+            remove_tree(self._root / key)
+
     def adopt(self, key: str, folder: Path, *, deadline: Deadline, bus: EventBus) -> bool:
         """Take the base in `folder` (whole, on the disk, on this file system) as that of `key`; it moves
         here. False when it is here already. Raises ConflictError when another one is, and OSError.

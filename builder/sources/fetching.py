@@ -21,15 +21,16 @@ _LIMIT_SECONDS = 4 * 3600.0
 
 
 def prepare(
-    entry: CatalogueEntry, *, recipe: str = "", plain: bool = False, quiet: bool = False
+    entry: CatalogueEntry, *, recipe: str = "", again: bool = False, plain: bool = False, quiet: bool = False
 ) -> tuple[ResolvedSource, SourceDisk]:
-    """Bring the disk of `entry` here; progress goes to stderr. `recipe` overrides the setting.
+    """Bring the disk of `entry` here; progress goes to stderr. `recipe` overrides the setting; `again` drops
+    the one that is here.
 
-    Returns what it resolved to before (whether it was here already) and the disk. Raises CancelledError
-    and what resolving and preparing a marketplace source raise.
+    Returns what it resolves to, `cached` for whether it was here already, and the disk. Raises
+    CancelledError, InUseError and what resolving and preparing a marketplace source raise.
     """
     from builder.cancellation import Interrupted, cancel_on_signals
-    from builder.extensions import make_source
+    from builder.sources.marketplace import MarketplaceSource
     from builder.ui.choose import open_sinks
 
     home = Home()
@@ -39,18 +40,19 @@ def prepare(
         settings = settings.model_copy(update={"source_recipe": recipe})
     redactor = Redactor()
     bus = EventBus(redactor)
-    folder = Path.cwd()
+    folder, model = Path.cwd(), _source(entry)
     services = Services(home, settings, bus, redactor, Deadline(_LIMIT_SECONDS), folder, folder)
     with open_sinks(plain=plain, quiet=quiet, stdout=sys.stderr) as sinks:
         for sink in sinks:
             bus.add_sink(sink)
         try:
             with cancel_on_signals():
-                resolved = make_source(_source(entry), services).resolve()
-                # A second one: the first answered before anything was here.
-                made = make_source(_source(entry), services)
-                disk = made.prepare()
-                after = make_source(_source(entry), services).resolve()
+                if again:
+                    MarketplaceSource(model, services).forget()
+                source = MarketplaceSource(model, services)
+                resolved = source.resolve()
+                disk = source.prepare()
+                after = MarketplaceSource(model, services).resolve()  # what is known now that it is here
         except Interrupted as signal:
             raise CancelledError(f"Stopped by {signal.signal_name}; what was half made is gone.") from None
     return replace(after, cached=resolved.cached), disk

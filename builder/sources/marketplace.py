@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from builder.disk import qemu_img
 from builder.disk.graph import BlockGraph, DiskFormat, DiskLayer
-from builder.errors import NotFoundError, PreflightError
+from builder.errors import InUseError, NotFoundError, PreflightError
 from builder.process import ProcessError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk
@@ -74,6 +74,24 @@ class MarketplaceSource:
             deadline=self._services.deadline,
             bus=self._services.bus,
         )
+
+    def forget(self) -> None:
+        """Drop the base, so that `prepare` makes it anew. Raises InUseError while somebody may use it."""
+        from builder.gc import anybody_works, is_kept_on
+
+        home = self._services.home
+        if self._cache.read(self._key) is None:
+            return
+        if anybody_works(home):
+            raise InUseError(
+                "A build or a shell is under way, and may use that disk.", hint="Try again when it has ended."
+            )
+        if is_kept_on(home, home.bases / self._key):
+            raise InUseError(
+                f"A kept machine of a failed build lies on {self._entry.urn}.",
+                hint="'build gc' removes kept machines when their time is over (setting keep_for_days).",
+            )
+        self._cache.drop(self._key, deadline=self._services.deadline, bus=self._services.bus)
 
     @cached_property
     def _entry(self) -> CatalogueEntry:

@@ -212,3 +212,23 @@ def test_a_promised_file_is_read_once(services, monkeypatch):
     first = _own(services, recipe).resolve()
     monkeypatch.setattr(hashlib, "file_digest", None)
     assert _own(services, recipe).resolve().identity == first.identity
+
+
+def test_a_base_is_not_dropped_under_a_build(services):
+    from builder.errors import InUseError
+    from builder.lock import FileLock
+
+    source = _source(services)
+    identity = source.resolve().identity
+    _make(services, source, identity, "")
+    lock = FileLock(services.home.staging / ".locks/IT_x.lock")
+    assert lock.try_acquire(by="build")
+    with pytest.raises(InUseError):
+        source.forget()
+    assert _source(services).resolve().cached
+    lock.release()
+    source.forget()
+    again = _source(services).resolve()
+    assert (again.cached, again.identity == identity) == (False, False)
+    assert not (services.home.bases / source._key).exists()
+    _source(services).forget()
