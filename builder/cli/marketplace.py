@@ -264,7 +264,7 @@ def _recipe_lines(recipe: Recipe, origin: str) -> list[tuple[str, str]]:
         lines += [("Offered", recipe.page)] if recipe.page else []
         lines += [("Or", 'a source of type "ISO"')] if recipe.iso else []
     else:
-        lines.append(("Format", recipe.format))
+        lines.append(("Format", recipe.format or "as its content says"))
     if recipe.kind == "download" and recipe.note:
         lines.append(("Note", recipe.note))
     mark = fetched(recipe, origin)

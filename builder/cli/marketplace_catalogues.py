@@ -160,7 +160,7 @@ def provide(
     file: Annotated[Path, typer.Argument(help="The disk. It stays where it is.")],
     *,
     format: Annotated[
-        str | None, typer.Option(help="raw, qcow2, vhd, vhdx or vmdk; default: what the file's name says.")
+        str | None, typer.Option(help="raw, qcow2, vhd, vhdx or vmdk; default: its content decides.")
     ] = None,
     json: Json = False,
 ) -> None:

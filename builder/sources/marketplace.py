@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.disk import qemu_img
-from builder.disk.graph import BlockGraph, DiskFormat, DiskLayer
+from builder.disk.graph import BlockGraph
 from builder.errors import InUseError, NotFoundError, PreflightError
-from builder.process import ProcessError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk
 from builder.sources.bases import BaseCache, MadeDisk
@@ -34,11 +32,11 @@ from builder.sources.mirrors import Mirrors, find_mirrors
 from templates.model.source import PlatformImageSource
 
 if TYPE_CHECKING:
+    from builder.disk.formats import DetectedFormat
     from builder.download.cache import DownloadCache
 
 _CONVERT_SECONDS = 1800.0
-# How qemu-img calls the formats of a catalogue.
-_QEMU_FORMATS = {"raw": "raw", "qcow2": "qcow2", "vhd": "vpc", "vhdx": "vhdx", "vmdk": "vmdk"}
+_UNPACKED = "unpacked"
 
 
 class MarketplaceSource:
@@ -62,8 +60,8 @@ class MarketplaceSource:
         """Bootstrap, download or open the disk. Raises BuildError, EnvironmentProblem, DownloadError."""
         resolved = self.resolve()
         recipe = self._entry.recipe
-        if isinstance(recipe, FileRecipe) and recipe.format in ("raw", "qcow2"):
-            return self._open(recipe)
+        if isinstance(recipe, FileRecipe) and self._file.layer is not None:
+            return SourceDisk(BlockGraph((self._file.layer,)), self._file.size)
         if isinstance(recipe, DownloadRecipe) and recipe.note:
             self._services.bus.note(f"{self._entry.urn} comes {recipe.note}")
         return self._cache.make(
@@ -197,8 +195,8 @@ class MarketplaceSource:
     def _identity(self) -> tuple[str, int, bool]:
         """Identity, size (0: not known yet) and whether the disk is here."""
         recipe = self._entry.recipe
-        if isinstance(recipe, FileRecipe) and recipe.format in ("raw", "qcow2"):
-            return self._key, _virtual_size(recipe.path, recipe.format), True
+        if isinstance(recipe, FileRecipe) and self._file.layer is not None:
+            return self._key, self._file.size, True
         meta = self._cache.find(self._key)
         if meta is not None:
             return meta.identity, meta.size, True
@@ -217,17 +215,12 @@ class MarketplaceSource:
         day = datetime.fromtimestamp(meta.created, UTC).date().isoformat()
         return f"fetched on {day}, {meta.digest}" if meta.digest else f"made on {day}"
 
-    def _open(self, recipe: FileRecipe) -> SourceDisk:
-        disk_format: DiskFormat = "qcow2" if recipe.format == "qcow2" else "raw"
-        graph = BlockGraph((DiskLayer(recipe.path, disk_format),))
-        return SourceDisk(graph, _virtual_size(recipe.path, recipe.format))
-
     def _make(self, folder: Path) -> MadeDisk:
         recipe = self._entry.recipe
         if isinstance(recipe, BootstrapRecipe):
             return self._bootstrap(recipe, folder)
         if isinstance(recipe, FileRecipe):
-            return self._import(recipe.path, recipe.format, folder)
+            return self._import(self._file, folder)
         assert isinstance(recipe, DownloadRecipe)  # noqa: S101 - what is to be provided does not resolve
         return self._download(recipe, folder)
 
@@ -255,9 +248,36 @@ class MarketplaceSource:
             bus=services.bus,
             network=network,
         )
-        made = self._import(file, recipe.format, folder)
-        file.unlink()  # The base is the file now; the URL and its digest can bring it back.
+        made = self._import(self._unpacked(file, recipe, folder), folder)
+        for copy in (file, folder / _UNPACKED):
+            copy.unlink(
+                missing_ok=True
+            )  # The base is the file now; the URL and its digest can bring it back.
         return replace(made, digest=frozen)
+
+    def _unpacked(self, file: Path, recipe: DownloadRecipe, folder: Path) -> DetectedFormat:
+        """The disk in a download, unpacked when its name and its first bytes say that it is compressed."""
+        from builder.disk.formats import detect
+        from builder.download.unpack import compression_of, unpack
+
+        kind = compression_of(file, recipe.file_name)
+        if kind is not None:
+            packed, file = file, folder / _UNPACKED
+            unpack(packed, kind, file, deadline=self._services.deadline, bus=self._services.bus)
+        return self._told(detect(file, recipe.format))
+
+    @cached_property
+    def _file(self) -> DetectedFormat:
+        from builder.disk.formats import detect
+
+        recipe = self._entry.recipe
+        assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
+        return self._told(detect(recipe.path, recipe.format))
+
+    def _told(self, found: DetectedFormat) -> DetectedFormat:
+        for warning in found.warnings:
+            self._services.bus.warn(warning, code="DiskFormat")
+        return found
 
     @cached_property
     def _downloads(self) -> DownloadCache:
@@ -284,20 +304,19 @@ class MarketplaceSource:
         bootstrap.build(disk, deadline=self._services.deadline, bus=self._services.bus)
         return MadeDisk(disk, "raw", layout.size * 1024**2)
 
-    def _import(self, source: Path, written_format: str, folder: Path) -> MadeDisk:
+    def _import(self, found: DetectedFormat, folder: Path) -> MadeDisk:
         from builder.disk.extents import link_or_copy
         from builder.events import Wait
 
-        if written_format in ("raw", "qcow2"):
-            size = _virtual_size(source, written_format)
-            disk = folder / f"disk.{written_format}"
-            link_or_copy(source, disk)
-            return MadeDisk(disk, "qcow2" if written_format == "qcow2" else "raw", size)
+        if found.format in ("raw", "qcow2"):
+            disk = folder / f"disk.{found.format}"
+            link_or_copy(found.path, disk)
+            return MadeDisk(disk, "qcow2" if found.format == "qcow2" else "raw", found.size)
         disk = folder / "disk.qcow2"
-        with Wait(self._services.bus, f"Converting {self._entry.urn} from {written_format}"):
+        with Wait(self._services.bus, f"Converting {self._entry.urn} from {found.format}"):
             timeout = self._services.deadline.remaining(_CONVERT_SECONDS)
-            qemu_img.convert(source, _QEMU_FORMATS[written_format], disk, "qcow2", timeout=timeout)
-        return MadeDisk(disk, "qcow2", qemu_img.info(disk, "qcow2").virtual_size)
+            qemu_img.convert_node(found.block_node(), disk, "qcow2", timeout=timeout)
+        return MadeDisk(disk, "qcow2", found.size)
 
 
 def _moves(recipe: Recipe) -> bool:
@@ -310,29 +329,3 @@ def _made_of(recipe: BootstrapRecipe) -> dict[str, object]:
     family = {} if recipe.distribution == "debian" else {"distribution": recipe.distribution}
     made = recipe.model_dump(mode="json", include={"kind", "suite", "size_mib", "packages"})
     return {**family, **made}
-
-
-def _virtual_size(path: Path, written_format: str) -> int:
-    """Bytes the guest sees. Raises PreflightError for a file that is not what the catalogue says."""
-    if written_format == "raw":
-        size = path.stat().st_size
-        if size == 0 or size % 512:
-            raise PreflightError(f"{path} is not a raw disk: {size} bytes are no whole number of sectors.")
-        return size
-    with path.open("rb") as file:
-        header = file.read(32)
-    if header[:4] != b"QFI\xfb":
-        raise PreflightError(
-            f"{path} is not a qcow2 image, as the catalogue says.", hint="Correct 'format' in catalogue.json."
-        )
-    if any(header[8:16]):
-        raise PreflightError(
-            f"{path} is an overlay: it needs another file below it.",
-            hint=f"Make it whole: qemu-img convert -O qcow2 {path} whole.qcow2",
-        )
-    if shutil.which("qemu-img") is None:  # a plan needs none; without it no build comes this far
-        return int.from_bytes(header[24:32], "big")
-    try:
-        return qemu_img.info(path, "qcow2").virtual_size
-    except ProcessError as error:
-        raise PreflightError(f"{path} cannot be read as qcow2.", details=error.details) from error

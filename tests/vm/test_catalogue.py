@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import subprocess
@@ -129,3 +130,26 @@ def test_a_team_catalogue_that_cannot_be_had_stays_as_it_was(web: Web, gpg: Gpg,
     del web.pages["/team.json"]
     assert own("marketplace", "update").code == 2
     assert own("marketplace", "show", URN).code == 0
+
+
+def test_a_compressed_disk_of_another_format_is_unpacked_and_converted_once(
+    web: Web, own: Cli, tmp_path: Path
+) -> None:
+    plain = tmp_path / "disk.vhdx"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vhdx", plain, "64M"], check=True)
+    packed = gzip.compress(plain.read_bytes())
+    web.pages["/disk.vhdx.gz"] = Page(packed)
+    digest = hashlib.sha256(packed).hexdigest()
+    recipe = {"kind": "download", "url": f"{web.url}/disk.vhdx.gz", "sha256": digest}
+    image = {"publisher": "Acme", "offer": "os", "sku": "1", "versions": {"1.0.0": recipe}}
+    own.home.mkdir()
+    (own.home / "catalogue.json").write_text(json.dumps({"format": 1, "images": [image]}))
+    done = own("marketplace", "fetch", URN, "--json")
+    assert done.code == 0, done.text
+    facts = json.loads(done.out)
+    disk = Path(facts["path"])
+    assert (disk.name, facts["size"], facts["frozen"]) == ("disk.qcow2", 64 * 1024**2, "")
+    assert sorted(file.name for file in disk.parent.iterdir()) == ["disk.qcow2", "meta.json"]
+    assert [file for file in (own.home / "cache/downloads").iterdir() if file.stat().st_size > 4096] == []
+    assert json.loads(own("marketplace", "fetch", URN, "--json").out)["wasHere"]
+    assert len(web.log) == len(web.requests("/disk.vhdx.gz"))

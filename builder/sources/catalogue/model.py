@@ -92,7 +92,7 @@ class DownloadRecipe(_Model):
     mirrors: tuple[WebUrl, ...] = Field(default=(), description="Other addresses of the same file")
     sha256: Sha256 | None = Field(default=None, description="SHA-256 of the file as downloaded")
     sums: SumsRecipe | None = Field(default=None, description="The publisher's checksums, instead of sha256")
-    format: FileFormat = Field(description="What the file is")
+    format: FileFormat | None = Field(default=None, description="What the file is; else its content decides")
     note: str = Field(default="", description="What to know before building on it")
     fetched: str = _Fetched
 
@@ -113,7 +113,7 @@ class FileRecipe(_Model):
 
     kind: Literal["file"]
     path: Path = Field(description="Where it is; a relative path starts at the catalogue's folder")
-    format: FileFormat = Field(description="What the file is")
+    format: FileFormat | None = Field(default=None, description="What the file is; else its content decides")
     sha256: Sha256 | None = Field(default=None, description="SHA-256 of the file")
 
 

@@ -14,8 +14,6 @@ from builder.sources.catalogue.catalogue import CatalogueEntry
 from builder.sources.catalogue.load import load_catalogue, own_file, parse_catalogue
 from builder.sources.catalogue.model import FORMAT, FileFormat, ProvideRecipe
 
-_BY_NAME = {".raw": "raw", ".qcow2": "qcow2", ".vhd": "vhd", ".vhdx": "vhdx", ".vmdk": "vmdk"}
-
 
 @dataclass(frozen=True, slots=True)
 class Provided:
@@ -32,8 +30,8 @@ class Provided:
 def provide(home: Home, urn: str, file: Path, written_format: str | None) -> Provided:
     """Note `file` as the disk of `urn`; without a version it is that of the one to be brought, or the latest.
 
-    Raises NotFoundError for an unknown image or file, UsageError for a format that is not known or not
-    what the entry takes.
+    Raises NotFoundError for an unknown image or file, DiskFormatError for a file that is no disk or not
+    the written format, UsageError for a format that the entry does not take.
     """
     entry, version = _entry(home, urn)
     path = file.expanduser().absolute()
@@ -61,15 +59,13 @@ def _entry(home: Home, urn: str) -> tuple[CatalogueEntry, str]:
 
 
 def _format(path: Path, written: str | None, entry: CatalogueEntry) -> str:
+    """What the file is by its content; what is written has to fit. Raises DiskFormatError, UsageError."""
+    from builder.disk.formats import detect
+
     known = get_args(FileFormat)
     if written is not None and written not in known:
         raise UsageError(f"--format {written}: choose {', '.join(known[:-1])} or {known[-1]}.")
-    chosen = written or _BY_NAME.get(path.suffix.lower())
-    if chosen is None:
-        raise UsageError(
-            f"The name of {path} does not say what it is.",
-            hint=f"Say it: --format {'|'.join(known)} ('qemu-img info' tells).",
-        )
+    chosen = detect(path, written).format
     recipe = entry.recipe
     if isinstance(recipe, ProvideRecipe) and chosen not in recipe.formats:
         raise UsageError(

@@ -137,7 +137,7 @@ def test_fetch_gets_it_ready_and_says_when_it_was(capsys, home):
 
 def test_provide_then_show(capsys, home):
     disk = _raw(home / "rhel.raw")
-    assert cli.main(["marketplace", "provide", "RedHat:RHEL:8-gen2", str(disk)]) == 0
+    assert cli.main(["marketplace", "provide", "RedHat:RHEL:8-gen2", str(disk), "--format", "raw"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"RedHat:RHEL:8-gen2:8.0.0 is {disk} (raw, 1.0 KiB).\nsha256 ")
     assert cli.main(["marketplace", "fetch", "RedHat:RHEL:8-gen2", "--json"]) == 0

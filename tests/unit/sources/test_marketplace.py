@@ -51,8 +51,8 @@ def test_a_raw_file_is_opened_where_it_is(services):
     ("content", "written", "says"),
     [
         (b"x" * 100, "raw", "no whole number of sectors"),
-        (b"x" * 1024, "qcow2", "not a qcow2 image"),
-        (b"QFI\xfb\0\0\0\3" + b"\0\0\0\0\0\0\2\0" + b"\0" * 100, "qcow2", "is an overlay"),
+        (b"x" * 1024, "qcow2", "is not a qcow2 disk, as declared"),
+        (b"QFI\xfb\0\0\0\3" + b"\0\0\0\0\0\0\2\0" + b"\0" * 100, "qcow2", "qcow2 disk"),
     ],
 )
 def test_files_that_are_not_what_they_claim(services, content, written, says):
@@ -232,3 +232,23 @@ def test_a_base_is_not_dropped_under_a_build(services):
     assert (again.cached, again.identity == identity) == (False, False)
     assert not (services.home.bases / source._key).exists()
     _source(services).forget()
+
+
+def test_a_fixed_vhd_is_used_where_it_is_without_its_footer(services):
+    from disk.vhd_file import MIB, write_vhd
+
+    disk = write_vhd(services.base_dir / "w.vhd", 2 * MIB, b"data")
+    for recipe in ({"format": "vhd"}, {}):
+        source = _own(services, {"kind": "file", "path": str(disk), **recipe})
+        assert (source.resolve().cached, source.resolve().size) == (True, 2 * MIB)
+        top = source.prepare().graph.top
+        assert (top.path, top.format, top.size) == (disk, "raw", 2 * MIB)
+
+
+def test_a_raw_disk_that_looks_like_something_else_is_told_of(services):
+    said = []
+    services.bus.add_sink(lambda envelope: said.append(getattr(envelope.event, "message", "")))
+    disk = services.base_dir / "a.raw"
+    disk.write_bytes(b"\x1f\x8b\x08".ljust(1024, b"x"))
+    assert _own(services, {"kind": "file", "path": str(disk), "format": "raw"}).resolve().size == 1024
+    assert any("looks like compressed with gzip" in message for message in said)

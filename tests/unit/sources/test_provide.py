@@ -4,7 +4,9 @@ import hashlib
 import json
 
 import pytest
+from disk.vhd_file import MIB, write_vhd
 
+from builder.disk.formats import DiskFormatError
 from builder.errors import NotFoundError, UsageError
 from builder.settings import Home
 from builder.sources.catalogue import load_catalogue
@@ -22,15 +24,13 @@ def home(tmp_path):
 
 @pytest.fixture
 def disk(tmp_path):
-    file = tmp_path / "rhel.qcow2"
-    file.write_bytes(b"QFI\xfb" + b"x" * 60)
-    return file
+    return write_vhd(tmp_path / "rhel.img", 2 * MIB)
 
 
 def test_the_file_is_noted_under_the_version_to_be_brought(home, disk):
     done = provide(home, "redhat:rhel:8-LVM-gen2", disk, None)
     digest = hashlib.sha256(disk.read_bytes()).hexdigest()
-    assert (done.urn, done.path, done.format, done.sha256) == (f"{RHEL}:8.0.0", disk, "qcow2", digest)
+    assert (done.urn, done.path, done.format, done.sha256) == (f"{RHEL}:8.0.0", disk, "vhd", digest)
     found = load_catalogue(home).lookup("RedHat", "RHEL", "8-gen2")
     assert (found.recipe.kind, found.recipe.path, found.recipe.sha256) == ("file", disk, digest)
     assert (found.image.generation, found.image.user_name) == ("V2", "cloud-user")
@@ -72,16 +72,25 @@ def test_a_broken_file_is_told_and_left_alone(home, disk):
 @pytest.mark.parametrize(
     ("urn", "name", "written", "error", "says"),
     [
-        ("RedHat:RHEL", "rhel.qcow2", None, UsageError, "not the name of a marketplace image"),
-        ("RedHat:RHEL:99", "rhel.qcow2", None, NotFoundError, "no marketplace image"),
+        ("RedHat:RHEL", "rhel.img", None, UsageError, "not the name of a marketplace image"),
+        ("RedHat:RHEL:99", "rhel.img", None, NotFoundError, "no marketplace image"),
         (RHEL, "none.qcow2", None, NotFoundError, "There is no file"),
-        (RHEL, "disk.img", None, UsageError, "does not say what it is"),
-        (RHEL, "rhel.qcow2", "iso", UsageError, "--format iso"),
-        ("OpenLogic:CentOS:7_6-gen2", "rhel.qcow2", "vmdk", UsageError, "to be brought as qcow2, raw"),
+        (RHEL, "noise.img", None, DiskFormatError, "Nobody can say which format"),
+        (RHEL, "rhel.img", "qcow2", DiskFormatError, "is not a qcow2 disk, as declared: it looks like vhd"),
+        (RHEL, "rhel.img", "iso", UsageError, "--format iso"),
     ],
 )
 def test_what_cannot_be_noted(home, disk, tmp_path, urn, name, written, error, says):
-    (tmp_path / "disk.img").write_bytes(b"x" * 512)
+    (tmp_path / "noise.img").write_bytes(b"x" * 512)
     with pytest.raises(error, match=says):
         provide(home, urn, tmp_path / name, written)
     assert not (home.root / "catalogue.json").exists()
+
+
+def test_an_entry_says_which_formats_it_takes(home, disk):
+    recipe = {"kind": "provide", "supply": "our disk", "formats": ["qcow2"]}
+    image = {"publisher": "Acme", "offer": "os", "sku": "1", "versions": {"1.0": recipe}}
+    (home.root / "catalogue.json").write_text(json.dumps({"format": 1, "images": [image]}))
+    with pytest.raises(UsageError, match="is to be brought as qcow2, not as vhd") as caught:
+        provide(home, "Acme:os:1", disk, None)
+    assert caught.value.hint == "Bring our disk."
