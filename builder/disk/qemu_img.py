@@ -110,6 +110,11 @@ def create_overlay(path: Path, size: int) -> None:
     _run(create_argv(path, "qcow2", size), QUICK)
 
 
+def create_raw(path: Path, size: int) -> None:
+    """Make a blank raw disk of `size` bytes, all of it a hole."""
+    _run(create_argv(path, "raw", size), QUICK)
+
+
 def convert(
     source: Path, source_format: str, destination: Path, destination_format: str, *, timeout: float
 ) -> None:

@@ -26,6 +26,15 @@ _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=d
 
 
 @dataclass(frozen=True, slots=True)
+class DirectBoot:
+    """A kernel that QEMU starts itself, past the disk's boot loader; under UEFI as well."""
+
+    kernel: Path
+    initrd: Path
+    command_line: str
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """One machine. `directory` holds its private files (UEFI variables, QEMU's messages).
 
@@ -51,6 +60,12 @@ class MachineSpec:
     """Whether it waits for a memory snapshot (builder/vm/snapshot.py) instead of booting."""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     mac: str = BUILD_MAC
+    boot: DirectBoot | None = None
+    """Without one it starts from its disk."""
+    cds: tuple[Path, ...] = ()
+    """ISOs in CD drives, which every installer has a driver for."""
+    ends_at_reboot: bool = False
+    """Whether a restart ends it as a power-off does: what is installed is not to be started."""
 
     @property
     def vars_file(self) -> Path:
@@ -90,6 +105,7 @@ def machine_argv(spec: MachineSpec, *, qemu: str, firmware: Firmware | None, qmp
         *_network(spec),
         *_serial(spec),
         *_extras(spec),
+        *_installer(spec),
         *(("-incoming", "defer") if spec.incoming else ()),
     ]
 
@@ -159,6 +175,20 @@ def _extras(spec: MachineSpec) -> list[str]:
         # A panicking guest stays on the screen, where the failure bundle's screenshot sees it.
         *("-device", "pvpanic", "-action", "panic=pause"),
     ]
+
+
+def _installer(spec: MachineSpec) -> Iterable[str]:
+    """Nothing for an ordinary machine, whose command line a memory snapshot is keyed on."""
+    for number, path in enumerate(spec.cds):
+        file = {"driver": "file", "filename": str(path), "read-only": True}
+        node = {"node-name": f"cd{number}", "driver": "raw", "read-only": True, "file": file}
+        yield from ("-blockdev", _json(node))
+        yield from ("-device", f"ide-cd,drive=cd{number},id=cdrom{number}")
+    if spec.boot is not None:
+        yield from ("-kernel", str(spec.boot.kernel), "-initrd", str(spec.boot.initrd))
+        yield from ("-append", spec.boot.command_line)
+    if spec.ends_at_reboot:
+        yield "-no-reboot"
 
 
 def _escape(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.vm.accelerator import TCG_CPU_MODEL, kvm, tcg
 from builder.vm.firmware import Firmware
-from builder.vm.spec import MachineSpec, machine_argv
+from builder.vm.spec import DirectBoot, MachineSpec, machine_argv
 
 AHCI = [
     "ide-hd,bus=ide.0,drive=disk,id=disk0,bootindex=1",
@@ -144,3 +144,22 @@ def test_windows_under_kvm_knows_that_it_is_a_guest():
     assert cpu.startswith("host,hv-relaxed,hv-vapic,hv-spinlocks=0x1fff,")
     assert values(argv(make_spec(os_type="Windows")), "-cpu") == [TCG_CPU_MODEL]
     assert values(argv(make_spec(accelerator=kvm("works"))), "-cpu") == ["host"]
+
+
+def test_an_installer_gets_its_kernel_its_cds_and_no_second_start():
+    boot = DirectBoot(Path("/ws/kernel"), Path("/ws/initrd"), "inst.text console=ttyS0")
+    spec = make_spec(seed=None)
+    installer = replace(spec, boot=boot, cds=(Path("/iso/a,b.iso"), Path("/ws/o.iso")), ends_at_reboot=True)
+    words = argv(installer)
+    plain = argv(spec)
+    assert words[: len(plain)] == plain, "an ordinary machine's command line stays as it is"
+    rest = words[len(plain) :]
+    assert [word for word in rest if "{" not in word] == [
+        "-blockdev", *("-device", "ide-cd,drive=cd0,id=cdrom0"),
+        "-blockdev", *("-device", "ide-cd,drive=cd1,id=cdrom1"),
+        *("-kernel", "/ws/kernel", "-initrd", "/ws/initrd", "-append", "inst.text console=ttyS0"),
+        "-no-reboot",
+    ]  # fmt: skip
+    nodes = blockdevs(words)
+    assert nodes["cd0"]["file"] == {"driver": "file", "filename": "/iso/a,b.iso", "read-only": True}
+    assert nodes["cd1"]["read-only"] is True
