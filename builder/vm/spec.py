@@ -183,7 +183,8 @@ def _installer(spec: MachineSpec) -> Iterable[str]:
         file = {"driver": "file", "filename": str(path), "read-only": True}
         node = {"node-name": f"cd{number}", "driver": "raw", "read-only": True, "file": file}
         yield from ("-blockdev", _json(node))
-        yield from ("-device", f"ide-cd,drive=cd{number},id=cdrom{number}")
+        # Each drive its own port: AHCI has one unit a bus, and QEMU would put both on the first.
+        yield from ("-device", f"ide-cd,drive=cd{number},id=cdrom{number},bus=ide.{number}")
     if spec.boot is not None:
         yield from ("-kernel", str(spec.boot.kernel), "-initrd", str(spec.boot.initrd))
         yield from ("-append", spec.boot.command_line)

@@ -155,8 +155,8 @@ def test_an_installer_gets_its_kernel_its_cds_and_no_second_start():
     assert words[: len(plain)] == plain, "an ordinary machine's command line stays as it is"
     rest = words[len(plain) :]
     assert [word for word in rest if "{" not in word] == [
-        "-blockdev", *("-device", "ide-cd,drive=cd0,id=cdrom0"),
-        "-blockdev", *("-device", "ide-cd,drive=cd1,id=cdrom1"),
+        "-blockdev", *("-device", "ide-cd,drive=cd0,id=cdrom0,bus=ide.0"),
+        "-blockdev", *("-device", "ide-cd,drive=cd1,id=cdrom1,bus=ide.1"),
         *("-kernel", "/ws/kernel", "-initrd", "/ws/initrd", "-append", "inst.text console=ttyS0"),
         "-no-reboot",
     ]  # fmt: skip
