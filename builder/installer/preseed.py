@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from builder.installer.cpio import archive
 from builder.installer.installation import MARKER, Wanted
 from builder.installer.kickstart import CONSOLE, enter_script
-from builder.sources import debian
+from builder.sources import base_files
+from builder.sources.distribution import DEBIAN
 from builder.sources.mirrors import Mirrors, apt_proxies, find_mirrors
 from provisioners.environment import posix_quote
 
@@ -64,7 +65,9 @@ class _Address:
 
 def digest() -> str:
     """Of everything the answers are made from."""
-    whole = hashlib.sha256(f"{EPOCH} {debian.files_before('')} {debian.files_after('')}".encode())
+    whole = hashlib.sha256(f"{EPOCH}".encode())
+    for codename in CODENAMES.values():
+        whole.update(f"\0{_packages(codename)}\0{_base_files(codename)}".encode())
     for name in sorted(item.name for item in _data().iterdir() if item.is_file()):
         whole.update(f"\0{name}\0{_text(name)}".encode())
     return whole.hexdigest()
@@ -76,8 +79,8 @@ def render(version: str, wanted: Wanted, services: Services) -> Files:
     Among them is the new system's host key, a secret.
     """
     codename = CODENAMES[version.partition(".")[0]]
-    mirrors = find_mirrors(codename, services.settings)
-    packages = (*_packages(), *wanted.packages)
+    mirrors = find_mirrors(DEBIAN, codename, services.settings)
+    packages = (*_packages(codename), *wanted.packages)
     facts = {
         "codename": codename,
         "generation": wanted.generation,
@@ -96,7 +99,7 @@ def render(version: str, wanted: Wanted, services: Services) -> Files:
         "goldsmith/host_key": (wanted.host_private_key, 0o600),
         "goldsmith/host_key.pub": (wanted.host_public_key + "\n", 0o644),
         _LAST_SCRIPT: (_text("last.sh").replace("\n", "\n" + header, 1), 0o755),
-        **{f"goldsmith/files/{name}": _base_files()[name] for name in _FILES},
+        **{f"goldsmith/files/{name}": file for name, file in _base_files(codename).items()},
     }
 
 
@@ -108,13 +111,14 @@ def add_to(initrd: Path, files: Files) -> None:
         file.write(archive({name: (text.encode(), mode) for name, (text, mode) in files.items()}))
 
 
-def _packages() -> tuple[str, ...]:
+def _packages(codename: str) -> tuple[str, ...]:
     """Those of our own bases; the installer chooses kernel and boot loader itself."""
-    return tuple(name for name in debian.PACKAGES if not name.startswith(("linux-image", "grub")))
+    return tuple(name for name in DEBIAN.packages(codename) if not name.startswith(("linux-image", "grub")))
 
 
-def _base_files() -> dict[str, tuple[str, int]]:
-    return debian.files_before("") | debian.files_after("")
+def _base_files(codename: str) -> dict[str, tuple[str, int]]:
+    found = base_files.files_before(DEBIAN, "") | base_files.files_after(DEBIAN, codename, "")
+    return {name: found[name] for name in _FILES}
 
 
 def _sources(mirrors: Mirrors, codename: str) -> dict[str, Any]:

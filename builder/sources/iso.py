@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builder.errors import BuildError, PreflightError
-from builder.installer import kickstart
+from builder.installer import kickstart, preseed
 from builder.installer.installation import HAS_CLOUD_INIT, Installation, Installed, Wanted
 from builder.installer.iso_files import MediumError
 from builder.installer.media import Medium, Release, parse_variant, read_medium, take_out
@@ -92,7 +91,7 @@ class IsoSource:
         spec = [
             EPOCH,
             self._model.sha256_checksum,
-            kickstart.digest() if self._own is None else self._own,
+            [kickstart.digest(), preseed.digest()] if self._own is None else self._own,
             wishes.os_variant,
             wishes.packages,
             wishes.repositories,
@@ -291,7 +290,6 @@ class IsoSource:
             return self._boot(medium, work, disk, arguments, iso)
 
     def _install_debian(self, medium: Medium, access: BuildAccess, work: Path, disk: Path) -> Installed:
-        preseed = _half("preseed")
         text = preseed.render(medium.release.version, self._wanted(access), self._services)
         preseed.add_to(work / "initrd", text)
         return self._boot(medium, work, disk, preseed.COMMAND_LINE, None)
@@ -315,12 +313,6 @@ class IsoSource:
             time_limit=parse_duration(self._wishes.timeout),
             marked=self._own is None,
         )
-        installed: Installed = _half("install").install(installation, disk, work, self._services)
-        return installed
+        from builder.installer.install import install
 
-
-def _half(name: str) -> Any:  # noqa: ANN401 - until that module is there
-    try:
-        return import_module(f"builder.installer.{name}")
-    except ModuleNotFoundError:
-        raise PreflightError("Building from an ISO is not supported yet.") from None
+        return install(installation, disk, work, self._services)

@@ -23,12 +23,14 @@ import pykickstart
 
 from builder.installer.cpio import archive
 from builder.settings import Settings
-from builder.sources import debian
+from builder.sources import base_files
 from builder.sources.bootstrap import mmdebstrap_argv, overlay_tar
+from builder.sources.distribution import DEBIAN
 from builder.sources.mirrors import apt_proxies, find_mirrors
 from builder.sources.scratch import contained
 
 PARTS = Path(__file__).with_name("medium")
+SUITE = "bookworm"
 LABEL = "RHEL-8-4-0-BaseOS-x86_64"
 STAND_INS = ("rpm", "dnf", "dracut", "grubby", "grub2-mkconfig")
 ON_MEDIUM = (
@@ -94,12 +96,13 @@ def red_hat_medium(folder: Path) -> Medium:
 
 def _debian_tree(tar: Path) -> None:
     before, after = tar.with_name("before.tar"), tar.with_name("after.tar")
-    before.write_bytes(overlay_tar(debian.files_before("0")))
-    after.write_bytes(overlay_tar(debian.files_after("0") | _red_hat_files()))
+    before.write_bytes(overlay_tar(base_files.files_before(DEBIAN, "0")))
+    after.write_bytes(overlay_tar(base_files.files_after(DEBIAN, SUITE, "0") | _red_hat_files()))
     argv = mmdebstrap_argv(
-        "bookworm",
+        DEBIAN,
+        SUITE,
         tar,
-        find_mirrors("bookworm", Settings()),
+        find_mirrors(DEBIAN, SUITE, Settings()),
         before=before,
         after=after,
         packages=("xfsprogs", "dosfstools", "fdisk"),

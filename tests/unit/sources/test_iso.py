@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import stat
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,12 +13,12 @@ from builder.download.cache import DownloadCache
 from builder.download.errors import OfflineError
 from builder.errors import BuildError, NotFoundError, PreflightError
 from builder.extensions import make_source
+from builder.installer import install
 from builder.installer.installation import Installed
 from builder.installer.iso_files import MediumError, open_iso
 from builder.installer.kickstart import KickstartError
 from builder.secrets import SecretError
 from builder.settings import Settings
-from builder.sources import iso
 from builder.sources.base import SourceDisk
 from builder.sources.entry import ENTRY, Entry
 from builder.vm.access import BuildAccess
@@ -64,7 +63,7 @@ class Installer:
 @pytest.fixture
 def installer(monkeypatch):
     double = Installer()
-    monkeypatch.setattr(iso, "_half", lambda name: SimpleNamespace(install=double.install))
+    monkeypatch.setattr(install, "install", lambda *all_of_it: double.install(*all_of_it))  # noqa: PLW0108
     return double
 
 
