@@ -207,6 +207,10 @@ def _stale(home: Home, report: GcReport) -> None:
     if home.downloads.is_dir():
         for path in sorted(home.downloads.rglob("*.part")):
             _remove_if_stale(report, "download", path, home.downloads)
+        for path in home.downloads.glob("*.lock"):
+            lock = FileLock(path)
+            if not report.dry_run and lock.try_acquire(by="gc"):
+                lock.release()  # and with it the file that a killed download left
     _half_made_bases(home, report)
     for root in (home.layers, home.images, home.regions):
         if root.is_dir():

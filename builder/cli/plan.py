@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli.offline import Offline, heed
 from builder.settings import Home, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def plan(
         typer.Option("--strict/--lenient", help="judge as Azure does, or accept what real templates contain"),
     ] = False,
     output_dir: Annotated[Path, typer.Option(help="where a VHD without uri would go")] = Path(),
+    offline: Offline = False,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
 ) -> None:
     """Show what a build would do now: every step with its reason, what it makes, replaces and deletes.
@@ -46,6 +48,7 @@ def plan(
     from builder.jobs import jobs_of
     from templates.diagnostics import Diagnostic, TemplateError
 
+    heed(offline)
     home = Home()
     home.check()
     documents = read_documents(

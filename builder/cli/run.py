@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli.offline import Offline, heed
 from builder.errors import ExitCode, UsageError
 from builder.settings import Home
 
@@ -25,6 +26,8 @@ Examples:
   build template.json --var region=westeurope --var-file prod.json
 
   build template.json --from "install nginx"
+
+  build template.json --offline
 
   build web.json db.json --jobs 2
 
@@ -56,6 +59,7 @@ def run(
         str | None,
         typer.Option("--from", metavar="STEP", help="run again from this customizer on, a number or a name"),
     ] = None,
+    offline: Offline = False,
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="build so many templates at once, as far as this host can")
     ] = 1,
@@ -76,6 +80,7 @@ def run(
             "--no-cache and --from exclude each other.",
             hint="--from takes what is before the step from the cache; --no-cache takes nothing from it.",
         )
+    heed(offline)
     home = Home()
     home.ensure()
     reading = Reading.of(home, var or [], var_file or [], parameters, strict=strict)

@@ -49,7 +49,7 @@ class DiskFormatError(PreflightError):
 @dataclass(frozen=True, slots=True)
 class DetectedFormat:
     """A disk file whose format is certain. `size` is what a guest sees, in bytes; `warnings` are for a
-    person to read.
+    person to read; `parts` are files beside it that hold its data.
     """
 
     path: Path
@@ -57,6 +57,7 @@ class DetectedFormat:
     subformat: str
     size: int
     warnings: tuple[str, ...] = ()
+    parts: tuple[Path, ...] = ()
 
     @property
     def driver(self) -> str:
@@ -137,6 +138,9 @@ class _Looks:
             except (Damaged, Refused) as problem:
                 problems.append((name, problem))
                 continue
+            except struct.error:
+                problems.append((name, Damaged("it ends within its header")))
+                continue
             if one is not None:
                 found.append(one)
             if one is not None and (one.format, one.subformat) == ("vhd", "fixed"):
@@ -165,13 +169,17 @@ def _as_raw(path: Path, size: int, looks: _Looks) -> DetectedFormat:
     return DetectedFormat(path, "raw", "", size, warnings)
 
 
+def _certain(path: Path, found: Found) -> DetectedFormat:
+    return DetectedFormat(path, found.format, found.subformat, found.size, parts=found.parts)
+
+
 def _as_declared(path: Path, looks: _Looks, declared: FormatName) -> DetectedFormat:
     for name, problem in looks.problems:
         if name == declared:
             raise _problem(path, name, problem, declared=True)
     for one in looks.found:
         if one.format == declared:
-            return DetectedFormat(path, one.format, one.subformat, one.size)
+            return _certain(path, one)
     raise DiskFormatError(
         f"{path} is not a {declared} disk, as declared: it looks like {_listed(looks)}.",
         hint="Correct 'format', or leave it out.",
@@ -197,7 +205,7 @@ def _as_found(path: Path, looks: _Looks) -> DetectedFormat:
             hint="If it is a raw disk, say so with 'format': 'raw'.",
         )
     (one,) = looks.found
-    return DetectedFormat(path, one.format, one.subformat, one.size)
+    return _certain(path, one)
 
 
 def _problem(path: Path, name: FormatName, problem: Damaged | Refused, *, declared: bool) -> DiskFormatError:
@@ -235,7 +243,7 @@ def _read_vhd(file: BinaryIO, size: int) -> Found | None:
     start = file.read(FOOTER_SIZE)
     file.seek(max(0, size - FOOTER_SIZE))
     end = file.read(FOOTER_SIZE)
-    if not end.startswith(COOKIE):
+    if not end.startswith(COOKIE) or len(end) < FOOTER_SIZE:
         if start.startswith(COOKIE):
             raise Damaged("its footer is not at its end: it was cut")
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 FormatName = Literal["raw", "qcow2", "vhd", "vhdx", "vmdk"]
@@ -10,11 +11,14 @@ FormatName = Literal["raw", "qcow2", "vhd", "vhdx", "vmdk"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that is what its header says. `size` is what a guest sees, in bytes."""
+    """A file that is what its header says. `size` is what a guest sees, in bytes; `parts` are files beside
+    it that hold its data.
+    """
 
     format: FormatName
     subformat: str
     size: int
+    parts: tuple[Path, ...] = ()
 
 
 class Damaged(Exception):

@@ -37,6 +37,11 @@ def read_qcow2(file: BinaryIO, file_size: int) -> Found | None:
     ) = _V2.unpack_from(head)  # fmt: skip
     if version not in (2, 3):
         raise Damaged(f"its version {version} is unknown")
+    if backing_at:
+        raise Refused(
+            "it is an overlay: it needs another file below it",
+            "Make it whole: qemu-img convert -O qcow2 OVERLAY whole.qcow2",
+        )
     if not 9 <= cluster_bits <= 21 or not 0 < size < _MAX_SIZE:
         raise Damaged(f"clusters of 2^{cluster_bits} bytes and a disk of {size} bytes cannot be")
     cluster = 1 << cluster_bits
@@ -45,11 +50,6 @@ def read_qcow2(file: BinaryIO, file_size: int) -> Found | None:
         raise Damaged("its tables lie outside of the file")
     if l1_size * (cluster // 8) * cluster < size:
         raise Damaged("its tables are too small for its disk")
-    if backing_at:
-        raise Refused(
-            "it is an overlay: it needs another file below it",
-            "Make it whole: qemu-img convert -O qcow2 OVERLAY whole.qcow2",
-        )
     if crypt:
         raise Refused("it is encrypted", "Decrypt it: qemu-img convert with its key, to a new file.")
     if version == 3:

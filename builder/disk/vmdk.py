@@ -87,7 +87,7 @@ def _described(text: bytes, path: Path) -> Found:
     if len(text) > _MAX_DESCRIPTOR:
         raise Damaged("its descriptor is too long")
     _check_parent(text)
-    sectors, missing = 0, []
+    sectors, missing, parts = 0, list[str](), list[Path]()
     for line in text.decode("latin-1").splitlines():
         extent = _EXTENT.match(line.strip())
         if extent is None:
@@ -99,6 +99,7 @@ def _described(text: bytes, path: Path) -> Found:
         if kind not in ("FLAT", "SPARSE") or not name or not _PLAIN_NAME.match(name):
             raise Refused(f"it names '{name}' as a part of it, of the kind {kind}", _WHOLE)
         part = path.parent / name
+        parts.append(part)
         if part.is_symlink() or not part.is_file():
             missing.append(name)
         elif kind == "SPARSE":
@@ -108,7 +109,7 @@ def _described(text: bytes, path: Path) -> Found:
     if not 0 < sectors <= _MAX_SECTORS:
         raise Damaged("it describes no disk")
     kind_found = _CREATE_TYPE.search(text.decode("latin-1"))
-    return Found("vmdk", kind_found[1] if kind_found else "described", sectors * _SECTOR)
+    return Found("vmdk", kind_found[1] if kind_found else "described", sectors * _SECTOR, tuple(parts))
 
 
 def _check_sparse_part(part: Path) -> None:

@@ -90,7 +90,9 @@ class BaseCache:
 
     def open(self, key: str, meta: BaseMeta) -> SourceDisk:
         """The disk of a base that was found."""
-        layer = DiskLayer(self._root / key / meta.file, meta.disk_format)
+        # A fixed VHD is a raw disk with its footer after the end.
+        cut = meta.size if meta.disk_format == "raw" and meta.file_size > meta.size else None
+        layer = DiskLayer(self._root / key / meta.file, meta.disk_format, cut)
         return SourceDisk(BlockGraph((layer,)), meta.size)
 
     def folder(self, key: str) -> Path:

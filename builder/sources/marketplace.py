@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.disk import qemu_img
-from builder.disk.graph import BlockGraph
 from builder.errors import InUseError, NotFoundError, PreflightError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk
@@ -28,15 +26,12 @@ from builder.sources.catalogue import (
 from builder.sources.catalogue.plans import check_plan
 from builder.sources.catalogue.words import means, what_to_provide
 from builder.sources.distribution import distribution_of
+from builder.sources.importing import import_disk, open_in_place, parts_of
 from builder.sources.mirrors import Mirrors, find_mirrors
 from templates.model.source import PlatformImageSource
 
 if TYPE_CHECKING:
-    from builder.disk.formats import DetectedFormat
     from builder.download.cache import DownloadCache
-
-_CONVERT_SECONDS = 1800.0
-_UNPACKED = "unpacked"
 
 
 class MarketplaceSource:
@@ -60,8 +55,8 @@ class MarketplaceSource:
         """Bootstrap, download or open the disk. Raises BuildError, EnvironmentProblem, DownloadError."""
         resolved = self.resolve()
         recipe = self._entry.recipe
-        if isinstance(recipe, FileRecipe) and self._file.layer is not None:
-            return SourceDisk(BlockGraph((self._file.layer,)), self._file.size)
+        if isinstance(recipe, FileRecipe) and (opened := self._opened) is not None:
+            return opened
         if isinstance(recipe, DownloadRecipe) and recipe.note:
             self._services.bus.note(f"{self._entry.urn} comes {recipe.note}")
         return self._cache.make(
@@ -124,9 +119,6 @@ class MarketplaceSource:
 
     @cached_property
     def _file_digest(self) -> str:
-        from builder.disk.extents import content_digest
-        from builder.disk.known_files import KnownFiles, settled
-
         recipe = self._entry.recipe
         assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
         if not recipe.path.is_file():
@@ -136,12 +128,22 @@ class MarketplaceSource:
             )
         if recipe.sha256:
             self._check_promise(recipe, recipe.sha256.lower())
+        digests = [self._content_digest(path) for path in (recipe.path, *parts_of(recipe.path))]
+        if len(digests) == 1:
+            return digests[0]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def _content_digest(self, path: Path) -> str:
+        """Read once for as long as nobody touches the file."""
+        from builder.disk.extents import content_digest
+        from builder.disk.known_files import KnownFiles, settled
+
         known = KnownFiles(self._services.home.known_files)
-        digest = known.digest(recipe.path)
+        digest = known.digest(path)
         if not digest:
-            digest = content_digest(recipe.path)
-            if settled(recipe.path) and not self._services.read_only:
-                known.note(recipe.path, digest)
+            digest = content_digest(path)
+            if settled(path) and not self._services.read_only:
+                known.note(path, digest)
         return digest
 
     def _check_promise(self, recipe: FileRecipe, promised: str) -> None:
@@ -176,7 +178,7 @@ class MarketplaceSource:
             details, hint = what_to_provide(entry.recipe, entry.urn)
             raise NotFoundError(f"{entry.urn} is yours to bring.", details=details, hint=hint)
         identity, size, cached = self._identity()
-        if isinstance(entry.recipe, DownloadRecipe) and not cached:
+        if not cached:
             self._check_reachable(entry.recipe)
         return ResolvedSource(
             identity=identity,
@@ -195,8 +197,8 @@ class MarketplaceSource:
     def _identity(self) -> tuple[str, int, bool]:
         """Identity, size (0: not known yet) and whether the disk is here."""
         recipe = self._entry.recipe
-        if isinstance(recipe, FileRecipe) and self._file.layer is not None:
-            return self._key, self._file.size, True
+        if isinstance(recipe, FileRecipe) and (opened := self._opened) is not None:
+            return self._key, opened.size, True
         meta = self._cache.find(self._key)
         if meta is not None:
             return meta.identity, meta.size, True
@@ -215,12 +217,19 @@ class MarketplaceSource:
         day = datetime.fromtimestamp(meta.created, UTC).date().isoformat()
         return f"fetched on {day}, {meta.digest}" if meta.digest else f"made on {day}"
 
+    @cached_property
+    def _opened(self) -> SourceDisk | None:
+        """The file as a disk, where it is; None when it has to be converted or unpacked first."""
+        recipe = self._entry.recipe
+        assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
+        return open_in_place(recipe.path, recipe.format, self._services)
+
     def _make(self, folder: Path) -> MadeDisk:
         recipe = self._entry.recipe
         if isinstance(recipe, BootstrapRecipe):
             return self._bootstrap(recipe, folder)
         if isinstance(recipe, FileRecipe):
-            return self._import(self._file, folder)
+            return import_disk(recipe.path, recipe.path.name, recipe.format, folder, self._services)
         assert isinstance(recipe, DownloadRecipe)  # noqa: S101 - what is to be provided does not resolve
         return self._download(recipe, folder)
 
@@ -248,36 +257,9 @@ class MarketplaceSource:
             bus=services.bus,
             network=network,
         )
-        made = self._import(self._unpacked(file, recipe, folder), folder)
-        for copy in (file, folder / _UNPACKED):
-            copy.unlink(
-                missing_ok=True
-            )  # The base is the file now; the URL and its digest can bring it back.
+        made = import_disk(file, recipe.file_name, recipe.format, folder, services)
+        file.unlink()  # The base is the file now; the URL and its digest can bring it back.
         return replace(made, digest=frozen)
-
-    def _unpacked(self, file: Path, recipe: DownloadRecipe, folder: Path) -> DetectedFormat:
-        """The disk in a download, unpacked when its name and its first bytes say that it is compressed."""
-        from builder.disk.formats import detect
-        from builder.download.unpack import compression_of, unpack
-
-        kind = compression_of(file, recipe.file_name)
-        if kind is not None:
-            packed, file = file, folder / _UNPACKED
-            unpack(packed, kind, file, deadline=self._services.deadline, bus=self._services.bus)
-        return self._told(detect(file, recipe.format))
-
-    @cached_property
-    def _file(self) -> DetectedFormat:
-        from builder.disk.formats import detect
-
-        recipe = self._entry.recipe
-        assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
-        return self._told(detect(recipe.path, recipe.format))
-
-    def _told(self, found: DetectedFormat) -> DetectedFormat:
-        for warning in found.warnings:
-            self._services.bus.warn(warning, code="DiskFormat")
-        return found
 
     @cached_property
     def _downloads(self) -> DownloadCache:
@@ -285,10 +267,20 @@ class MarketplaceSource:
 
         return DownloadCache(self._services.home.downloads)
 
-    def _check_reachable(self, recipe: DownloadRecipe) -> None:
+    def _check_reachable(self, recipe: Recipe) -> None:
         """Raise OfflineError before anything boots, not when the disk is wanted."""
+        from builder.download.errors import OfflineError
         from builder.download.network import Network
 
+        if isinstance(recipe, BootstrapRecipe) and self._services.settings.offline:
+            raise OfflineError(
+                f"{self._entry.urn} is not on this machine; it is made of packages, which are not fetched "
+                "offline.",
+                hint=f"Run 'build marketplace fetch {self._entry.image.urn}' while there is a network, or "
+                "bring it from another machine: build cache export --with-base, build cache import.",
+            )
+        if not isinstance(recipe, DownloadRecipe):
+            return
         place = self._downloads.place(recipe.url, sha256=recipe.sha256.lower()) if recipe.sha256 else None
         if place is None or not place.exists():
             Network.of(self._services.settings).check_online(recipe.url, place)
@@ -303,20 +295,6 @@ class MarketplaceSource:
         bootstrap = Bootstrap(family, recipe.suite, self._mirrors, layout, folder, packages=recipe.packages)
         bootstrap.build(disk, deadline=self._services.deadline, bus=self._services.bus)
         return MadeDisk(disk, "raw", layout.size * 1024**2)
-
-    def _import(self, found: DetectedFormat, folder: Path) -> MadeDisk:
-        from builder.disk.extents import link_or_copy
-        from builder.events import Wait
-
-        if found.format in ("raw", "qcow2"):
-            disk = folder / f"disk.{found.format}"
-            link_or_copy(found.path, disk)
-            return MadeDisk(disk, "qcow2" if found.format == "qcow2" else "raw", found.size)
-        disk = folder / "disk.qcow2"
-        with Wait(self._services.bus, f"Converting {self._entry.urn} from {found.format}"):
-            timeout = self._services.deadline.remaining(_CONVERT_SECONDS)
-            qemu_img.convert_node(found.block_node(), disk, "qcow2", timeout=timeout)
-        return MadeDisk(disk, "qcow2", found.size)
 
 
 def _moves(recipe: Recipe) -> bool:

@@ -51,8 +51,8 @@ def test_a_raw_file_is_opened_where_it_is(services):
     ("content", "written", "says"),
     [
         (b"x" * 100, "raw", "no whole number of sectors"),
-        (b"x" * 1024, "qcow2", "is not a qcow2 disk, as declared"),
-        (b"QFI\xfb\0\0\0\3" + b"\0\0\0\0\0\0\2\0" + b"\0" * 100, "qcow2", "qcow2 disk"),
+        (b"x" * 1024, "qcow2", "not a qcow2 disk, as declared"),
+        (b"QFI\xfb\0\0\0\3" + b"\0\0\0\0\0\0\2\0" + b"\0" * 100, "qcow2", "is an overlay"),
     ],
 )
 def test_files_that_are_not_what_they_claim(services, content, written, says):
@@ -60,6 +60,37 @@ def test_files_that_are_not_what_they_claim(services, content, written, says):
     disk.write_bytes(content)
     with pytest.raises(PreflightError, match=says):
         _own(services, {"kind": "file", "path": str(disk), "format": written}).resolve()
+
+
+def test_what_a_guest_wrote_at_the_start_of_a_fixed_vhd_is_no_header(services):
+    from tests.unit.disk.test_formats import fixed_vhd, qcow2
+
+    disk = services.base_dir / "a.img"
+    disk.write_bytes(fixed_vhd(qcow2(backing=2048)))  # what the guest wrote at its start is no header
+    source = _own(services, {"kind": "file", "path": str(disk)})
+    assert source.resolve().cached
+    layer = source.prepare().graph.top
+    assert (layer.path, layer.format, layer.size) == (disk, "raw", disk.stat().st_size - 512)
+
+
+def test_a_format_that_nobody_declared_and_nobody_knows_is_asked_for(services):
+    disk = services.base_dir / "a.img"
+    disk.write_bytes(bytes(1024))
+    with pytest.raises(PreflightError, match="Nobody can say"):
+        _own(services, {"kind": "file", "path": str(disk)}).resolve()
+
+
+def test_offline_says_what_is_missing_before_anything_is_made(services):
+    from dataclasses import replace
+
+    offline = replace(services, settings=Settings(offline=True))
+    with pytest.raises(PreflightError, match="made of packages, which are not fetched offline") as caught:
+        _source(offline).resolve()
+    assert "build marketplace fetch Debian:debian-12:12" in (caught.value.hint or "")
+    recipe = {"kind": "download", "url": "https://h.example/a.vhd", "sha256": "a" * 64}
+    with pytest.raises(PreflightError, match="offline nothing is fetched") as caught:
+        _own(offline, recipe).resolve()
+    assert str(services.home.downloads / ("a" * 64)) in (caught.value.hint or "")
 
 
 def test_a_missing_file_and_a_wrong_digest(services):
