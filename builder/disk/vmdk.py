@@ -6,6 +6,7 @@ or a parent, and QEMU would open it: only names of files that lie beside it are 
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from pathlib import Path
@@ -46,6 +47,8 @@ def read_vmdk(file: BinaryIO, path: Path) -> Found | None:
     capacity, at, length = _sparse(head)
     if not at:
         raise Refused("it is a part of a disk, whose descriptor is in another file", "Name the descriptor.")
+    if at > os.fstat(file.fileno()).st_size:
+        raise Damaged("its descriptor lies outside of the file")
     file.seek(at)
     text = file.read(max(length, _DESCRIPTOR))
     _check_parent(text)

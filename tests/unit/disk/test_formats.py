@@ -182,7 +182,8 @@ def look_name(data: bytes) -> str:
         dynamic_vhd(entries=10**6), fixed_vhd(bytes(MIB))[512:],
         bytes(MIB) + footer(MIB)[:40] + b"\1" + footer(MIB)[41:],
         vhdx(damage=2), vhdx(cut=True), vhdx(size=0), vhdx(size=513),
-        vmdk(version=9), vmdk(ends=b"\n \n\n"), vmdk(grain=100), vmdk(capacity=1 << 60), vmdk()[:300],
+        vmdk(version=9), vmdk(ends=b"\n \n\n"), vmdk(grain=100), vmdk(capacity=1 << 60), vmdk(at=1 << 50),
+        vmdk()[:300],
         DESCRIPTOR,
     ],
 )  # fmt: skip
