@@ -113,6 +113,16 @@ def test_the_engine_is_told_about_the_cache(
     assert (call.options.no_cache, call.options.from_step) == (no_cache, from_step)
 
 
+def test_offline_is_a_setting_for_one_command(
+    home: Home, built: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOLDSMITH_OFFLINE", "false")  # and put back afterwards
+    file = write(tmp_path / "t.json", resource())
+    assert main(["run", file, "--quiet"]) == 0
+    assert main(["run", file, "--quiet", "--offline"]) == 0
+    assert [call.services.settings.offline for call in built] == [False, True]
+
+
 @pytest.mark.parametrize("step", ["3", "0", "install", ""])
 def test_an_unknown_step_is_refused_before_anything_runs(
     home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str
