@@ -88,17 +88,3 @@ class Installed:
 
     has: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-# The back half offers, in builder/installer/install.py:
-#
-#     def install(installation: Installation, disk: Path, folder: Path, services: Services) -> Installed
-#
-# It creates `disk` (raw, sparse, `disk_size` bytes; UEFI variables and its other files in `folder`), and
-# returns when the guest has powered itself off. Raises BuildError, with a failure bundle, BuildTimeoutError.
-#
-# And in builder/installer/preseed.py, for Debian:
-#
-#     COMMAND_LINE: str                                     what the kernel is told
-#     def render(version: str, wanted: Wanted, services: Services) -> str      the preseed.cfg
-#     def add_to(initrd: Path, preseed: str) -> None        appends it to the initrd, as a cpio archive
