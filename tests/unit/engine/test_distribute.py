@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,10 @@ def run(context: BuildContext) -> list[Artifact]:
     return distribute.run(context, None)  # type: ignore[arg-type]
 
 
-def press_ctrl_c_when(target: Target) -> None:
+def press_ctrl_c_when(*begun: Target, ended: Sequence[Target] = ()) -> None:
     def wait_and_press() -> None:
-        assert target.begun.wait(LIMIT)
+        assert all(target.begun.wait(LIMIT) for target in begun)
+        assert all(target.ended.wait(LIMIT) for target in ended)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=wait_and_press, daemon=True).start()
@@ -157,7 +158,7 @@ def test_ctrl_c_stops_every_target_and_tells_what_is_there(services: Services, s
     long = Target("a", until_stopped)
     other = Target("c", until_stopped)
     with cancel_on_signals(), pytest.raises(Interrupted):
-        press_ctrl_c_when(other)
+        press_ctrl_c_when(long, other, ended=[done])
         run(context(services, long, done, other))
     assert (long.stopped, other.stopped) == (True, True)
     assert [event.run_output for event in seen.of("artifact")] == ["b"]

@@ -25,6 +25,13 @@ from templates.model import ImageTemplate
 Make = Callable[..., ImageTemplate]
 
 
+@pytest.fixture(autouse=True)
+def own_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other processes of this machine leave among the temporary files is none of these tests'."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+
+
 def aged(path: Path, seconds: float) -> Path:
     then = time.time() - seconds
     for item in (*path.rglob("*"), path):
@@ -181,17 +188,15 @@ def test_a_half_made_base_goes_at_once_unless_it_is_being_made(home: Home) -> No
     assert (home.bases / ".alive.tmp" / "tree").exists()
 
 
-def test_our_scratch_directories_go_others_stay(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_our_scratch_directories_go_others_stay(home: Home, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
     for name in ("goldsmith-ext4-abc", "goldsmith-shell-abc", "other"):
-        (tmp_path / name).mkdir()
-        aged(tmp_path / name, STALE_SECONDS * 2)
-    (tmp_path / "goldsmith-probe-new").mkdir()
-    (tmp_path / "goldsmith-ext4-link").symlink_to(tmp_path / "other")
+        (scratch / name).mkdir()
+        aged(scratch / name, STALE_SECONDS * 2)
+    (scratch / "goldsmith-probe-new").mkdir()
+    (scratch / "goldsmith-ext4-link").symlink_to(scratch / "other")
     assert [item.name for item in collect(home, None).removed] == ["goldsmith-ext4-abc"]
-    left = {path.name for path in tmp_path.iterdir()}
+    left = {path.name for path in scratch.iterdir()}
     assert left == {"goldsmith-shell-abc", "other", "goldsmith-probe-new", "goldsmith-ext4-link"}
 
 

@@ -220,9 +220,9 @@ class TestTwoBuilds:
     def test_waiting_has_a_limit_and_costs_none_of_our_own_time(
         self, template: Make, services: Services, seen: Seen, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("builder.workspace.WAIT_SECONDS", 0.2)
+        monkeypatch.setattr("builder.workspace.WAIT_SECONDS", 1.2)
         monkeypatch.setattr("builder.workspace._POLL_SECONDS", 0.05)
-        hasty = copy_with(services, deadline=Deadline(0.1))
+        hasty = copy_with(services, deadline=Deadline(1.0))
         with Workspace(template(), services, run_id="run-one"), pytest.raises(ConflictError, match="run-one"):
             Workspace(template(), hasty, run_id="run-two", wait=True).__enter__()
         assert not hasty.deadline.expired
