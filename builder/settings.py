@@ -83,6 +83,7 @@ class Home:
         self.layers = self.root / "cache" / "layers"
         self.finished = self.root / "cache" / "finished"
         self.known_files = self.root / "cache" / "known-files.json"
+        self.known_sums = self.root / "cache" / "known-sums.json"
         self.staging = self.root / "staging"
         self.runs = self.root / "runs"
 

@@ -170,6 +170,7 @@ def provide(
 
     home = Home()
     home.ensure()
+    typer.echo(f"Reading {file} ...", err=True)
     provided = note(home, urn, file, format)
     if json:
         print_json(provided)

@@ -151,7 +151,7 @@ class MarketplaceSource:
         from builder.disk.known_files import KnownFiles, settled
 
         home = self._services.home
-        known = KnownFiles(home.known_files.with_name("known-sums.json"))
+        known = KnownFiles(home.known_sums)
         found = known.digest(recipe.path)
         if not found:
             with recipe.path.open("rb") as file:

@@ -38,7 +38,7 @@ def provide(home: Home, urn: str, file: Path, written_format: str | None) -> Pro
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.", hint="Name the disk image you downloaded.")
     chosen = _format(path, written_format, entry)
-    digest = _sha256(path)
+    digest = _sha256(path, home)
     own = own_file(home)
     _note(own, entry, version, {"kind": "file", "path": str(path), "format": chosen, "sha256": digest})
     return Provided(f"{entry.image.urn}:{version}", path, chosen, digest, path.stat().st_size, own)
@@ -75,9 +75,16 @@ def _format(path: Path, written: str | None, entry: CatalogueEntry) -> str:
     return chosen
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, home: Home) -> str:
+    """Read once: the first build takes the digest from what is remembered of the file."""
+    from builder.disk.known_files import KnownFiles, settled
+
     with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    if settled(path):
+        home.known_sums.parent.mkdir(parents=True, exist_ok=True)
+        KnownFiles(home.known_sums).note(path, digest)
+    return digest
 
 
 def _note(own: Path, entry: CatalogueEntry, version: str, recipe: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 from disk.vhd_file import MIB, write_vhd
@@ -47,6 +48,19 @@ def test_brought_again_it_replaces_and_another_version_stands_beside(home, disk,
     assert image["versions"]["8.0.0"]["path"] == str(other)
     assert list(image["versions"]) == ["8.0.0", "8.10.0"]
     assert load_catalogue(home).lookup("RedHat", "RHEL", "8-gen2").version == "8.10.0"
+
+
+def test_the_first_build_does_not_read_it_again(home, disk, services, monkeypatch):
+    from dataclasses import replace
+
+    from builder.sources.marketplace import MarketplaceSource
+    from templates.model.source import PlatformImageSource
+
+    os.utime(disk, (1, 1))
+    provide(home, RHEL, disk, None)
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    model = PlatformImageSource(type="PlatformImage", publisher="RedHat", offer="RHEL", sku="8-gen2")
+    assert MarketplaceSource(model, replace(services, home=home)).resolve().size == 2 * MIB
 
 
 def test_what_else_stands_in_the_file_stays(home, disk):
