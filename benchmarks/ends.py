@@ -7,7 +7,7 @@ from pathlib import Path
 from seed import USER
 from workloads import Workload
 
-from builder.disk import ext4, vhd
+from builder.disk import filesystem, vhd
 from builder.errors import GoldsmithError
 
 
@@ -15,12 +15,12 @@ def wrong(image: Path, workload: Workload) -> tuple[str, ...]:
     """What of the work is missing in a finished image, or should be gone and is not."""
     try:
         vhd.check_fixed_vhd(image)
-        _, root = ext4.find_root(image)
+        _, root = filesystem.find_root(image)
         found = []
         motd = (root.read("/etc/motd") or b"").decode(errors="replace").strip()
         if workload.motd and motd != workload.motd:
             found.append(f"/etc/motd says {motd!r}")
-        if workload.program and not root.exists(f"/usr/sbin/{workload.program}"):
+        if workload.program and not root.read(f"/usr/sbin/{workload.program}"):
             found.append(f"{workload.program} is not there")
         if USER in (root.listdir("/home") or []):  # the build user has this name on both sides
             found.append(f"the build user {USER} is still there")

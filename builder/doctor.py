@@ -65,6 +65,8 @@ TOOLS: tuple[Tool, ...] = (
     Tool("mcopy", "mtools", "fills the EFI partition"),
     Tool("unshare", "util-linux", "user namespaces"),
     Tool("fallocate", "util-linux", "keeps images sparse"),
+    Tool("xfs_repair", "xfsprogs", "checks images whose file systems are XFS, as RHEL's are", needed=False),
+    Tool("xfs_db", "xfsprogs", "frees what was deleted while open on XFS", needed=False),
     Tool("ssh", "openssh-client", "opens a shell in a kept machine", needed=False),
 )
 

@@ -15,20 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from builder import process
-from builder.disk.journal import repaired_apart
-from builder.disk.partitions import Partition, PartitionTableError, partitions
+from builder.disk.apart import apart
+from builder.disk.view import UnsupportedFilesystem
 from builder.errors import BuildError
-
-__all__ = [
-    "Entry",
-    "Ext4Image",
-    "Partition",
-    "PartitionTableError",
-    "UnsupportedFilesystem",
-    "find_root",
-    "fsck",
-    "partitions",
-]
 
 PACKAGE = "e2fsprogs"
 _TIMEOUT = 120.0
@@ -36,19 +25,6 @@ _MAX_LINKS = 40
 _SUPERBLOCK = 1024
 _NEEDS_RECOVERY = 0x4
 _ENTRY = re.compile(r"/(\d+)/(\d{6})/(\d+)/(\d+)/([^/]*)/(\d*)/\n")
-_OTHERS = (
-    (0, b"XFSB", "xfs"),
-    (0x10040, b"_BHRfS_M", "btrfs"),
-    (0, b"LUKS\xba\xbe", "LUKS"),
-    (512, b"LABELONE", "LVM"),
-    (3, b"NTFS    ", "ntfs"),
-)
-
-
-class UnsupportedFilesystem(BuildError):
-    """The root file system is of a kind that cannot be looked into offline."""
-
-    code = "UnsupportedFilesystem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,41 +171,18 @@ class Ext4Image:
         return _split(done.stdout, commands)
 
 
-def find_root(path: Path) -> tuple[Partition, Ext4Image]:
-    """The partition that holds `/etc`, and a view of it.
-
-    Raises UnsupportedFilesystem naming what was found when no ext file system holds one.
-    """
-    found: list[str] = []
-    for partition in partitions(path):
-        if not _is_ext(path, partition.start):
-            found.append(f"partition {partition.number}: {_kind(path, partition.start)}")
-            continue
-        image = Ext4Image(path, partition.start)
-        if image.is_dir("/etc"):
-            return partition, image
-        found.append(f"partition {partition.number}: ext without /etc")
-    raise UnsupportedFilesystem(
-        f"No root file system that can be read offline was found on {path}: ext2, ext3 or ext4 with /etc.",
-        details=tuple(found),
-    )
-
-
-def ext_partitions(path: Path) -> list[Partition]:
-    """All partitions that hold an ext2/3/4 file system."""
-    return [part for part in partitions(path) if _is_ext(path, part.start)]
-
-
-def preen(path: Path, offset: int = 0, *, timeout: float = 600) -> None:
-    """Do what the next mount would do: replay the journal, drop files deleted while still open.
+def preen(path: Path, offset: int, size: int, *, timeout: float = 600) -> None:
+    """Do what the next mount would do to the `size` bytes at `offset`: replay the journal, drop files
+    deleted while still open.
 
     A guest that is switched off after `sysrq u` leaves its open, deleted files on the orphan list;
     the file system is consistent, but e2fsck rightly calls it unfinished. Writes to the image.
     Raises BuildError for anything that is not safe to put right.
     """
     if Ext4Image(path, offset).needs_recovery:
-        size = next((part.size for part in ext_partitions(path) if part.start == offset), path.stat().st_size)
-        repaired_apart(path, offset, size, lambda apart: _preen(apart, 0, path, timeout))
+        with apart(path, offset, size) as copy:
+            _preen(copy.path, 0, path, timeout)
+            copy.write_back()
     else:
         _preen(path, offset, path, timeout)
 
@@ -317,13 +270,6 @@ def _content(place: Path | None) -> bytes | None:
 
 def _is_ext(path: Path, offset: int) -> bool:
     return _peek(path, offset + _SUPERBLOCK + 0x38, 2) == b"\x53\xef"
-
-
-def _kind(path: Path, offset: int) -> str:
-    for place, magic, name in _OTHERS:
-        if _peek(path, offset + place, len(magic)) == magic:
-            return name
-    return "no ext file system"
 
 
 def _peek(path: Path, offset: int, length: int) -> bytes:

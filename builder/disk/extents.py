@@ -238,10 +238,13 @@ def _copy_extents(source: int, destination: int) -> None:
     size = os.fstat(source).st_size
     os.ftruncate(destination, size)
     for start, end in data_extents(source, size):
-        _copy_range(source, destination, start, end)
+        copy_range(source, destination, start, end)
 
 
-def _copy_range(source: int, destination: int, start: int, end: int) -> None:
+def copy_range(source: int, destination: int, start: int, end: int, *, back: int = 0) -> None:
+    """Copy the bytes from `start` to `end`, each `back` bytes nearer to the destination's beginning, by
+    reference or in the kernel where the file systems can.
+    """
     position = start
     in_kernel = True
     while position < end:
@@ -249,7 +252,7 @@ def _copy_range(source: int, destination: int, start: int, end: int) -> None:
         length = min(_COPY_CHUNK, end - position)
         if in_kernel:
             try:
-                copied = os.copy_file_range(source, destination, length, position, position)
+                copied = os.copy_file_range(source, destination, length, position, position - back)
             except OSError as error:
                 if error.errno not in _NO_FAST_COPY:
                     raise
@@ -261,5 +264,5 @@ def _copy_range(source: int, destination: int, start: int, end: int) -> None:
             data = os.pread(source, min(length, 1024**2), position)
             if not data:
                 raise OSError(errno.EIO, "the source became shorter while it was copied")
-            copied = os.pwrite(destination, data, position)
+            copied = os.pwrite(destination, data, position - back)
         position += copied

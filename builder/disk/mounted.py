@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from builder.disk.ext4 import Ext4Image
 from builder.disk.fat import FatImage
-from builder.disk.partitions import Partition, partitions
+from builder.disk.filesystem import VIEWS, FileSystem, file_systems
+from builder.disk.partitions import Partition
+from builder.disk.view import FileView
 from templates.errors import GoldsmithError
 
 ESP_TYPES = {"C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "0xef"}
@@ -20,34 +19,7 @@ _MAX_LINKS = 40
 # Not on the disk, or nothing to find in them.
 _ELSEWHERE = {"swap", "tmpfs", "proc", "sysfs", "devpts", "nfs", "nfs4", "cifs", "iso9660", "9p", "overlay"}
 _FIRST_DISK = re.compile(r"/dev/(?:(?:s|v|xv|h)da|nvme0n1p|mmcblk0p)(\d+)")
-# Where a superblock has its magic, UUID and label (blkid's tables say the same). In bytes; 0: it has none.
-_SUPERBLOCKS = (
-    (0x438, b"\x53\xef", "ext4", 0x468, 0x478, 16),
-    (0, b"XFSB", "xfs", 32, 108, 12),
-    (0x10040, b"_BHRfS_M", "btrfs", 0x10020, 0x1012B, 256),
-    (0, b"LUKS\xba\xbe", "LUKS", 0, 0, 0),
-    (512, b"LABELONE", "LVM", 0, 0, 0),
-    (3, b"NTFS    ", "ntfs", 0, 0, 0),
-    (4086, b"SWAPSPACE2", "swap", 0, 0, 0),
-)
-_HEAD = 68 * 1024
 _BY = {"uuid": "UUID", "label": "LABEL", "partuuid": "PARTUUID", "partlabel": "PARTLABEL"}
-
-
-class FileView(Protocol):
-    """One file system, as Ext4Image and FatImage show it."""
-
-    def read(self, path: str) -> bytes | None:
-        """A file's content; None when there is none."""
-
-    def listdir(self, path: str) -> list[str] | None:
-        """The names in a directory; None when there is none."""
-
-    def readlink(self, path: str) -> str | None:
-        """Where a symbolic link points; None when it is none."""
-
-
-_VIEWS: dict[str, Callable[[Path, int], FileView]] = {"ext4": Ext4Image, "vfat": FatImage}
 
 
 class MountedImage:
@@ -128,19 +100,9 @@ class MountedImage:
         return self._links[path]
 
 
-@dataclass(frozen=True, slots=True)
-class FileSystem:
-    """What a partition holds: `kind` as in fstab, its UUID and label as blkid writes them."""
-
-    partition: Partition
-    kind: str
-    uuid: str = ""
-    label: str = ""
-
-
-def join(path: Path, root: Partition, view: Ext4Image) -> tuple[MountedImage, tuple[str, ...]]:
+def join(path: Path, root: Partition, view: FileView) -> tuple[MountedImage, tuple[str, ...]]:
     """The whole tree of an image whose root is `view`, and what could not be looked into, in words."""
-    found = {part.number: identify(path, part) for part in partitions(path)}
+    found = {system.partition.number: system for system in file_systems(path)}
     mounts: dict[str, FileView] = {"/": view}
     unproved: list[str] = []
     seen = {root.number}
@@ -167,8 +129,8 @@ def _mount(
     path: Path, system: FileSystem, point: str, mounts: dict[str, FileView], unproved: list[str]
 ) -> None:
     try:
-        if system.kind in _VIEWS:
-            mounts[point] = _VIEWS[system.kind](path, system.partition.start)
+        if system.kind in VIEWS:
+            mounts[point] = VIEWS[system.kind](path, system.partition.start)
             return
         unproved.append(f"{point} ({system.kind or 'unknown file system'})")
     except GoldsmithError as error:
@@ -210,25 +172,3 @@ def _match(device: str, systems: Sequence[FileSystem]) -> FileSystem | None:
         if value and names.get(tag, "").casefold() == value:
             return system
     return None
-
-
-def identify(path: Path, partition: Partition) -> FileSystem:
-    """What lies in a partition, by its superblock; kind "" when nothing is known there."""
-    with path.open("rb") as file:
-        file.seek(partition.start)
-        head = file.read(_HEAD)
-    head += bytes(_HEAD - len(head))
-    for magic_at, magic, kind, uuid_at, label_at, length in _SUPERBLOCKS:
-        if head[magic_at : magic_at + len(magic)] == magic:
-            identity = str(uuid.UUID(bytes=head[uuid_at : uuid_at + 16])) if uuid_at else ""
-            return FileSystem(partition, kind, identity, _text(head[label_at : label_at + length]))
-    for serial, kind_at in ((67, 82), (39, 54)):
-        if head[kind_at : kind_at + 3] == b"FAT" and head[510:512] == b"\x55\xaa":
-            number = int.from_bytes(head[serial : serial + 4], "little")
-            label = _text(head[serial + 4 : serial + 15]).rstrip()
-            return FileSystem(partition, "vfat", f"{number >> 16:04X}-{number & 0xFFFF:04X}", label)
-    return FileSystem(partition, "")
-
-
-def _text(raw: bytes) -> str:
-    return raw.partition(b"\0")[0].decode(errors="replace")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.disk import ext4, foresight, mounted
+from builder.disk import ext4, filesystem, foresight, mounted, xfs_repair
+from builder.disk.view import UnsupportedFilesystem
 from builder.errors import BuildError
 from builder.events import Wait
 from provisioners import generalized
@@ -22,14 +23,21 @@ class NotGeneralizedError(BuildError):
 
 
 def settle(context: BuildContext, image: Path) -> None:
-    """Replay the journals of the image's ext file systems and check them; the last time it is written.
+    """Bring the image's ext and XFS file systems to rest and check them; the last time it is written.
 
     Raises BuildError when one is damaged.
     """
     with Wait(context.bus, "Checking the file systems"):
-        for partition in ext4.ext_partitions(image):
-            ext4.preen(image, partition.start, timeout=context.deadline.remaining())
-            ext4.fsck(image, partition.start, timeout=context.deadline.remaining())
+        for system in filesystem.file_systems(image):
+            part, remaining = system.partition, context.deadline.remaining
+            if system.kind == "ext4":
+                ext4.preen(image, part.start, part.size, timeout=remaining())
+                ext4.fsck(image, part.start, timeout=remaining())
+            elif system.kind == "xfs":
+                try:
+                    xfs_repair.settle(image, part.start, part.size, timeout=remaining())
+                except UnsupportedFilesystem as error:
+                    context.bus.warn(f"Not checked: {error.message}", code="Unchecked")
 
 
 def prove(context: BuildContext, image: Path, user: str) -> str:
@@ -37,17 +45,17 @@ def prove(context: BuildContext, image: Path, user: str) -> str:
     `settle`. Returns a one-line result.
 
     Raises NotGeneralizedError listing every finding. A file system nothing here can read (Windows,
-    XFS, LVM) cannot be proved; that is said as a warning, never passed over.
+    btrfs, LVM) cannot be proved; that is said as a warning, never passed over.
     """
     try:
         with Wait(context.bus, "Proving that the image is generalized"):
-            files, unproved = mounted.join(image, *ext4.find_root(image))
+            files, unproved = mounted.join(image, *filesystem.find_root(image))
             findings, remarks = foresight.ask(
                 files, lambda looks: (generalized.findings(looks, user), generalized.remarks(looks, user))
             )
             for remark in remarks:
                 context.bus.warn(f"{remark}: a customizer put it there, so it stays.", code="Access")
-    except ext4.UnsupportedFilesystem as error:
+    except UnsupportedFilesystem as error:
         context.bus.warn(f"The image could not be proved offline: {error.message}", code="Unproved")
         return "not proved"
     if findings:

@@ -3,7 +3,7 @@
 
 # What a build uses (builder/doctor.py checks the same). debian-archive-keyring lets mmdebstrap verify Debian from an Ubuntu host.
 # shellcheck disable=SC2034
-BUILD_PACKAGES="qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring e2fsprogs mtools fdisk
+BUILD_PACKAGES="qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring e2fsprogs xfsprogs mtools fdisk
     uidmap util-linux openssh-client ca-certificates"
 
 # ensure_packages WHY PACKAGE...: install those that are missing; silent when none is.

@@ -8,7 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.disk.ext4 import Entry, Ext4Image, _entries, _quote, find_root
+from builder.disk.ext4 import Entry, Ext4Image, _entries, _quote
+from builder.disk.filesystem import find_root
 
 _DIRECTORY, _LINK, _REGULAR = 0o040000, 0o120000, 0o100000
 
@@ -27,6 +28,7 @@ class Item:
 def inventory(vhd: Path) -> dict[str, Item]:
     """All files of the root file system by their path, times and inode numbers left out."""
     _, image = find_root(vhd)
+    assert isinstance(image, Ext4Image)
     entries = _walk(image)
     paths = list(entries)
     attributes = dict(zip(paths, _attributes(image, paths), strict=True))

@@ -19,6 +19,7 @@ from inventory import differences, inventory
 from layered import Series, shell
 
 from builder.disk import ext4, qemu_img
+from builder.disk.filesystem import file_systems
 from builder.disk.graph import BlockGraph
 from builder.layers.layer import BOOT
 from builder.sources.base import SourceDisk
@@ -230,9 +231,12 @@ def test_every_layer_is_sound_on_its_own(built: Series, base_disk: SourceDisk, t
             graph = BlockGraph((*graph.layers, one.disk))
         copy = tmp_path / "copy.vhd"
         qemu_img.flatten_to_vhd(graph, copy, size=layer.meta.virtual_size, timeout=600)
-        for partition in ext4.ext_partitions(copy):
-            ext4.preen(copy, partition.start)
-            ext4.fsck(copy, partition.start)
+        for system in file_systems(copy):
+            if system.kind != "ext4":
+                continue
+            part = system.partition
+            ext4.preen(copy, part.start, part.size)
+            ext4.fsck(copy, part.start)
             checked += 1
         copy.unlink()
     assert checked >= 4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.disk.ext4 import find_root
+from builder.disk.filesystem import find_root
 from builder.disk.mounted import MountedImage, join
 from builder.process import require, run
 from provisioners import generalized

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.disk.ext4 import Entry, Ext4Image, UnsupportedFilesystem, _entries, _quote, _split, find_root
+from builder.disk.ext4 import Entry, Ext4Image, _entries, _quote, _split
+from builder.disk.filesystem import find_root
+from builder.disk.view import UnsupportedFilesystem
 
 
 @pytest.mark.parametrize(
@@ -43,10 +45,10 @@ def test_other_file_systems_are_named(tmp_path: Path) -> None:
     with disk.open("wb") as file:
         file.write(gpt((LINUX, 2048, 4095, ""), (LINUX, 4096, 8191, "")))
         file.seek(2048 * 512)
-        file.write(b"XFSB")
+        file.write(b"LUKS\xba\xbe")
         file.truncate(8192 * 512)
     with pytest.raises(UnsupportedFilesystem) as caught:
         find_root(disk)
-    assert caught.value.details == ("partition 1: xfs", "partition 2: no ext file system")
+    assert caught.value.details == ("partition 1: LUKS", "partition 2: no known file system")
     with pytest.raises(UnsupportedFilesystem):
         Ext4Image(disk, 2048 * 512)

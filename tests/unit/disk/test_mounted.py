@@ -4,13 +4,12 @@ import struct
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from builder.disk import mounted
-from builder.disk.ext4 import Ext4Image
-from builder.disk.mounted import FileSystem, MountedImage, identify, join
+from builder.disk.filesystem import FileSystem, identify
+from builder.disk.mounted import MountedImage, join
 from builder.disk.partitions import Partition
 from builder.errors import BuildError
 
@@ -79,9 +78,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
             raise BuildError("damaged")
         return files
 
-    monkeypatch.setattr(mounted, "partitions", lambda _: [system.partition for system, _ in found.values()])
-    monkeypatch.setattr(mounted, "identify", lambda _, part: found[part.number][0])
-    monkeypatch.setattr(mounted, "_VIEWS", {"ext4": view, "vfat": view})
+    monkeypatch.setattr(mounted, "file_systems", lambda _: [system for system, _ in found.values()])
+    monkeypatch.setattr(mounted, "VIEWS", {"ext4": view, "vfat": view})
     return found
 
 
@@ -94,7 +92,7 @@ def system(number: int, kind: str, kind_guid: str = LINUX, **names: str) -> File
 def joined(disk: Disk, fstab: str) -> tuple[MountedImage, tuple[str, ...]]:
     root = Files({"/etc/fstab": fstab.encode(), "/root": b"r"})
     disk[1] = (system(1, "ext4", uuid="R"), root)
-    return join(Path("disk"), disk[1][0].partition, cast("Ext4Image", root))
+    return join(Path("disk"), disk[1][0].partition, root)
 
 
 @pytest.mark.parametrize(
