@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.disk import ext4, filesystem, foresight, mounted, xfs_repair
+from builder.disk import ext4, filesystem, foresight, mounted, vhd, xfs_repair
 from builder.disk.view import UnsupportedFilesystem
 from builder.errors import BuildError
 from builder.events import Wait
+from builder.vm import accelerator, replay
 from provisioners import generalized
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from builder.disk.partitions import Partition
     from builder.stages.context import BuildContext
 
 
@@ -28,16 +31,41 @@ def settle(context: BuildContext, image: Path) -> None:
     Raises BuildError when one is damaged.
     """
     with Wait(context.bus, "Checking the file systems"):
-        for system in filesystem.file_systems(image):
+        systems = filesystem.file_systems(image)
+        for system in systems:
             part, remaining = system.partition, context.deadline.remaining
             if system.kind == "ext4":
                 ext4.preen(image, part.start, part.size, timeout=remaining())
                 ext4.fsck(image, part.start, timeout=remaining())
-            elif system.kind == "xfs":
-                try:
-                    xfs_repair.settle(image, part.start, part.size, timeout=remaining())
-                except UnsupportedFilesystem as error:
-                    context.bus.warn(f"Not checked: {error.message}", code="Unchecked")
+        xfs = [system.partition for system in systems if system.kind == "xfs"]
+        waiting = [part for part in xfs if not _settle_xfs(context, image, part)]
+        if waiting:
+            _replay(context, image, waiting)
+        for part in waiting:
+            xfs_repair.settle(image, part.start, part.size, timeout=context.deadline.remaining())
+
+
+def _settle_xfs(context: BuildContext, image: Path, part: Partition) -> bool:
+    """False when its log must be replayed first."""
+    try:
+        xfs_repair.settle(image, part.start, part.size, timeout=context.deadline.remaining())
+    except xfs_repair.LogWaits:
+        return False
+    except UnsupportedFilesystem as error:
+        context.bus.warn(f"Not checked: {error.message}", code="Unchecked")
+    return True
+
+
+def _replay(context: BuildContext, image: Path, parts: Sequence[Partition]) -> None:
+    files, _ = mounted.join(image, *filesystem.find_root(image))
+    replay.replay(
+        image,
+        vhd.check_fixed_vhd(image).virtual_size,
+        files,
+        [part.number for part in parts],
+        accelerator.choose(context.services.settings, context.services.home),
+        timeout=context.deadline.remaining(),
+    )
 
 
 def prove(context: BuildContext, image: Path, user: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from builder.disk import qemu_img
+from builder import process
+from builder.disk import qemu_img, xfs_repair
+from builder.disk.filesystem import file_systems
 from builder.disk.graph import BlockGraph
+from builder.disk.partitions import PartitionTableError
 from builder.errors import PreflightError
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ def prepare(context: BuildContext, source: ImageSource) -> SourceDisk:
         disk = source.prepare()
         step.detail = f"{context.source.exact_version}, {disk.size / GIB:.1f} GiB"
         check_seeded(context.template, seeded=disk.seeded)
+        check_tools(disk.graph)
         return disk
 
 
@@ -40,6 +45,20 @@ def check_seeded(template: ImageTemplate, *, seeded: bool) -> None:
         hint="Install cloud-init in the source (x-goldsmith.repositories, or a subscription), "
         "or leave the validations out.",
     )
+
+
+def check_tools(disk: BlockGraph) -> None:
+    """Raises EnvironmentProblem when what the finished image is checked with is missing.
+
+    Said before the work instead of after it. Only a raw disk shows its file systems from outside; with any
+    other the check at the end says the same.
+    """
+    bottom = disk.layers[0]
+    if bottom.format != "raw":
+        return
+    with suppress(PartitionTableError):
+        if any(system.kind == "xfs" for system in file_systems(bottom.path)):
+            process.require("xfs_repair", xfs_repair.PACKAGE)
 
 
 def overlay(context: BuildContext, below: BlockGraph, size: int, name: str) -> BlockGraph:

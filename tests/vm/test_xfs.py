@@ -16,6 +16,7 @@ from xfs_disk import MIB, ROOT, ROOT_SIZE, XfsDisk
 
 from builder.disk import xfs_repair
 from builder.disk.filesystem import file_systems, find_root
+from builder.disk.graph import BlockGraph, DiskLayer
 from builder.disk.mounted import join
 from builder.disk.partitions import Partition
 from builder.disk.view import UnsupportedFilesystem
@@ -23,24 +24,36 @@ from builder.disk.xfs import XfsImage
 from builder.disk.xfs_volume import XfsVolume
 from builder.errors import BuildError, EnvironmentProblem
 from builder.process import require, run
+from builder.settings import Home, Settings
+from builder.stages.source import check_tools
+from builder.vm import accelerator, replay
 
 pytestmark = pytest.mark.timeout(3000)
 
 # As our own stop does, with files deleted while they are open on both file systems, a folder as well.
-ORPHANS = """
-    exec 3>/mnt/srv/deleted 4>/mnt/boot/deleted 5>/mnt/srv/deleted2; echo text >&3
-    rm /mnt/srv/deleted /mnt/boot/deleted /mnt/srv/deleted2
-    mkdir /mnt/srv/gone; cd /mnt/srv/gone; rmdir /mnt/srv/gone
-    sync; echo more >&3; echo u >/proc/sysrq-trigger; sleep 2; echo o >/proc/sysrq-trigger; sleep 60
-"""
+ORPHANS = "; ".join(
+    (
+        "exec 3>/mnt/srv/deleted 4>/mnt/boot/deleted 5>/mnt/srv/deleted2",
+        "echo text >&3",
+        "rm /mnt/srv/deleted /mnt/boot/deleted /mnt/srv/deleted2",
+        "mkdir /mnt/srv/gone",
+        "cd /mnt/srv/gone",
+        "rmdir /mnt/srv/gone",
+        "sync",
+        "echo more >&3",
+        "echo u >/proc/sysrq-trigger",
+        "sleep 2",
+        "echo o >/proc/sysrq-trigger",
+        "sleep 60",
+    )
+)
 
 
 @pytest.fixture(scope="module")
 def left(home: Path, tmp_path_factory: pytest.TempPathFactory) -> XfsDisk:
     """The disk as its guest left it."""
-    return xfs_disk.make(
-        xfs_disk.source_with_tools(home), home, tmp_path_factory.mktemp("xfs"), ORPHANS.replace("\n", ";")
-    )
+    base = xfs_disk.source_with_tools(home)
+    return xfs_disk.make(base, home, tmp_path_factory.mktemp("xfs"), ORPHANS)
 
 
 def roots(disk: Path) -> list[Partition]:
@@ -232,6 +245,26 @@ def test_older_and_odd_formats(tmp_path: Path, options: tuple[str, ...]) -> None
     xfs_repair.settle(part, 0, 400 * MIB)
 
 
+def test_a_log_is_replayed_by_the_kernel_of_the_image(left: XfsDisk, home: Path, tmp_path: Path) -> None:
+    parts = roots(left.cut)
+    for part in parts:
+        with pytest.raises(xfs_repair.LogWaits):
+            xfs_repair.settle(left.cut, part.start, part.size)
+    files, _ = join(left.cut, *find_root(left.cut))
+    size, numbers = left.cut.stat().st_size, [part.number for part in parts]
+    chosen = accelerator.choose(Settings(), Home(home))
+    replay.replay(left.cut, size, files, numbers, chosen, timeout=300)
+    for part in parts:
+        xfs_repair.settle(left.cut, part.start, part.size)
+    files, _ = join(left.cut, *find_root(left.cut))
+    assert files.read("/srv/cut") == b"cut\n"
+    assert "cut" in (files.listdir("/boot") or [])
+    with pytest.raises(replay.ReplayError, match="could not mount") as caught:
+        replay.replay(left.cut, size, files, [2], chosen, timeout=300)
+    assert caught.value.details
+    assert list(left.cut.parent.glob(".replay-*")) == []
+
+
 GROWN = 9
 
 
@@ -286,8 +319,13 @@ def test_what_is_left_on_it_is_found(series: Series) -> None:
     assert not built.vhd.exists()
 
 
-def test_without_xfsprogs_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_xfsprogs_the_package_is_named(
+    disk: XfsDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(EnvironmentProblem, match="xfs_repair is not installed") as caught:
         xfs_repair.settle(tmp_path / "none", 0, MIB)
     assert "apt-get install xfsprogs" in caught.value.hint
+    with pytest.raises(EnvironmentProblem, match="xfs_repair is not installed"):
+        check_tools(BlockGraph((DiskLayer(disk.path, "raw"),)))
+    check_tools(BlockGraph((DiskLayer(disk.path, "qcow2"),)))

@@ -127,6 +127,8 @@ class XfsDisk:
     """A bootable raw disk, and what its guest says lies below `KINDS`."""
 
     path: Path
+    cut: Path
+    """As a power cut would have left it: what was written last is in the logs only."""
     kinds: dict[str, list[Any]]
 
 
@@ -184,11 +186,13 @@ def make(base: SourceDisk, home: Path, folder: Path, last_words: str) -> XfsDisk
             guest.get(f"/tmp/{name}", timeout=120)
             for name in ("boot.img", "core.img", "core.efi", "kinds.json")
         )
+        as_root(guest, "echo cut >/mnt/srv/cut; ln -s /nowhere /mnt/boot/cut; sync", 60)
+        run(["cp", "--sparse=always", disk, folder / "cut.raw"], timeout=120)
         machine.expect_power_off()
         guest.run(["sudo", "sh", "-c", f"({last_words}) >/dev/null 2>&1 &"], timeout=60)
-        machine.wait_ended(120)
+        assert machine.wait_ended(120), "the guest did not go off"
     _boot_from(disk, boot, core, efi, folder)
-    return XfsDisk(disk, json.loads(kinds))
+    return XfsDisk(disk, folder / "cut.raw", json.loads(kinds))
 
 
 def as_root(guest: SshGuest, script: str, timeout: float) -> str:

@@ -1,4 +1,4 @@
-"""What is made of what xfs_repair says; its words are those of the real one, which tests/vm/test_xfs.py asks."""
+"""What is made of what xfs_repair says, in the real one's words; tests/vm/test_xfs.py asks that."""
 
 from __future__ import annotations
 
