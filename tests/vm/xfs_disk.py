@@ -23,7 +23,7 @@ from builder.process import require, run
 from builder.redact import Redactor
 from builder.services import Services
 from builder.settings import Home, Settings
-from builder.sources import debian
+from builder.sources import base_files
 from builder.sources.base import SourceDisk
 from builder.vm import accelerator
 from builder.vm.access import BuildAccess
@@ -91,7 +91,8 @@ mount -t xfs /dev/vda5 /mnt
 mkdir /mnt/boot
 mount -t xfs /dev/vda4 /mnt/boot
 cp -ax /. /mnt/
-rm -rf /mnt/tmp/* /mnt/tmp/.[!.]* /mnt/var/lib/cloud/* /mnt/var/log/*.log /mnt/etc/ssh/ssh_host_*
+rm -rf /mnt/lost+found /mnt/tmp/*
+rm -rf /mnt/tmp/.[!.]* /mnt/var/lib/cloud/* /mnt/var/log/*.log /mnt/etc/ssh/ssh_host_*
 chroot /mnt userdel -r packer 2>/dev/null || :
 rm -f /mnt/etc/sudoers.d/90-cloud-init-users /mnt/etc/network/interfaces.d/50-cloud-init /mnt/etc/resolv.conf
 : >/mnt/etc/machine-id
@@ -104,7 +105,7 @@ terminal_output console serial
 set timeout=0
 menuentry "Debian on XFS" {{
     search --no-floppy --fs-uuid --set=root {BOOT_UUID}
-    linux /vmlinuz-$(uname -r) root=UUID={ROOT_UUID} ro {debian.KERNEL_LINE}
+    linux /vmlinuz-$(uname -r) root=UUID={ROOT_UUID} ro {base_files.KERNEL_LINE}
     initrd /initrd.img-$(uname -r)
 }}
 END
@@ -191,7 +192,8 @@ def make(base: SourceDisk, home: Path, folder: Path, last_words: str) -> XfsDisk
         machine.expect_power_off()
         guest.run(["sudo", "sh", "-c", f"({last_words}) >/dev/null 2>&1 &"], timeout=60)
         assert machine.wait_ended(120), "the guest did not go off"
-    _boot_from(disk, boot, core, efi, folder)
+    for each in (disk, folder / "cut.raw"):
+        _boot_from(each, boot, core, efi, folder)
     return XfsDisk(disk, folder / "cut.raw", json.loads(kinds))
 
 
