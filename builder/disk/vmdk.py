@@ -23,7 +23,11 @@ _LINE_ENDS = b"\n \r\n"
 # As much as QEMU reads of a descriptor that is embedded, and more than any list of extents needs.
 _DESCRIPTOR = 20 * _SECTOR
 _MAX_DESCRIPTOR = 1024 * 1024
-_EXTENT = re.compile(r'^(?:RW|RDONLY|NOACCESS)\s+(\d+)\s+(\w+)(?:\s+"([^"]*)")?(?:\s+\d+)?\s*$')
+# Every line that QEMU could take for an extent has to be one of exactly this form.
+_IS_EXTENT = re.compile(r"^(?:RW|RDONLY|NOACCESS)(?:[ \t]|$)")
+_EXTENT = re.compile(r'^RW[ \t]+(\d{1,16})[ \t]+(FLAT|SPARSE)[ \t]+"([^"]*)"(?:[ \t]+(\d{1,16}))?$', re.ASCII)
+_SETTING = re.compile(r"^[A-Za-z][\w.]*[ \t]*=", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _CREATE_TYPE = re.compile(r'^\s*createType\s*=\s*"(\w+)"', re.MULTILINE)
 _PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_. +-]*$")
 _MAX_SECTORS = 1 << 53
@@ -90,29 +94,37 @@ def _described(text: bytes, path: Path) -> Found:
     if len(text) > _MAX_DESCRIPTOR:
         raise Damaged("its descriptor is too long")
     _check_parent(text)
-    sectors, missing, parts = 0, list[str](), list[Path]()
-    for line in text.decode("latin-1").splitlines():
-        extent = _EXTENT.match(line.strip())
-        if extent is None:
-            continue
-        count, kind, name = int(extent[1]), extent[2], extent[3]
-        sectors += count
-        if kind == "ZERO":
-            continue
-        if kind not in ("FLAT", "SPARSE") or not name or not _PLAIN_NAME.match(name):
-            raise Refused(f"it names '{name}' as a part of it, of the kind {kind}", _WHOLE)
-        part = path.parent / name
-        parts.append(part)
-        if part.is_symlink() or not part.is_file():
-            missing.append(name)
-        elif kind == "SPARSE":
-            _check_sparse_part(part)
-    if missing:
-        raise Refused(f"its data is in {', '.join(missing[:3])}, which is not beside it", _WHOLE)
+    sectors, parts = 0, list[Path]()
+    # Lines as QEMU splits them. What it would read otherwise than we do is refused, not passed over.
+    for line in text.rstrip(b"\0").decode("latin-1").split("\n"):
+        line = line.strip(" \t\r")  # noqa: PLW2901
+        if _CONTROL.search(line):
+            raise Damaged("its descriptor has control characters")
+        if _IS_EXTENT.match(line):
+            count, part = _extent(line, path.parent)
+            sectors += count
+            parts.append(part)
+        elif line and not line.startswith("#") and not _SETTING.match(line):
+            raise Damaged(f"its descriptor has a line that means nothing: {line[:40]!r}")
     if not 0 < sectors <= _MAX_SECTORS:
         raise Damaged("it describes no disk")
     kind_found = _CREATE_TYPE.search(text.decode("latin-1"))
     return Found("vmdk", kind_found[1] if kind_found else "described", sectors * _SECTOR, tuple(parts))
+
+
+def _extent(line: str, folder: Path) -> tuple[int, Path]:
+    """Size in sectors, and the file of one part."""
+    extent = _EXTENT.match(line)
+    if extent is None or not _PLAIN_NAME.match(extent[3]):
+        raise Refused(f"a part of it is not one that is taken here ({line[:60]})", _WHOLE)
+    count, part = int(extent[1]), folder / extent[3]
+    if part.is_symlink() or not part.is_file():
+        raise Refused(f"its data is in {part.name}, which is not beside it", _WHOLE)
+    if extent[2] == "SPARSE":
+        _check_sparse_part(part)
+    elif part.stat().st_size < (int(extent[4] or 0) + count) * _SECTOR:
+        raise Damaged(f"its part {part.name} was cut")
+    return count, part
 
 
 def _check_sparse_part(part: Path) -> None:

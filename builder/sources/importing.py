@@ -75,6 +75,12 @@ def _take(file: Path, declared: str | None, folder: Path, services: Services) ->
                 details=error.details,
                 hint="It may be damaged, or was not closed by the program that wrote it.",
             ) from error
+    size = qemu_img.info(disk, "qcow2").virtual_size
+    if size != found.size:  # a header that says one thing to us and another to QEMU
+        raise DiskFormatError(
+            f"{file.name} contradicts itself: its header says {found.size} bytes, qemu-img reads {size}.",
+            hint="Get the file anew, or convert it with the program that made it.",
+        )
     return MadeDisk(disk, "qcow2", found.size)
 
 

@@ -152,10 +152,15 @@ def test_a_sound_header_is_believed(look, data, name, subformat, size):
         (vmdk(capacity=0, descriptor=DESCRIPTOR + b'RW 8 FLAT "/etc/shadow" 0\n'), "is in other files"),
         (vmdk(at=0), "part of a disk"),
         (b"COWD".ljust(MIB, b"\0"), "ESX 2"),
-        (DESCRIPTOR + b'RW 8192 FLAT "/etc/shadow" 0\n', "names '/etc/shadow'"),
-        (DESCRIPTOR + b'RW 8192 FLAT "../../etc/shadow" 0\n', "names '../../etc/shadow'"),
-        (DESCRIPTOR + b'RW 8192 FLAT "json:{}" 0\n', "names 'json:{}'"),
+        (DESCRIPTOR + b'RW 8192 FLAT "/etc/shadow" 0\n', "not one that is taken"),
+        (DESCRIPTOR + b'RW 8192 FLAT "../../etc/shadow" 0\n', "not one that is taken"),
+        (DESCRIPTOR + b'RW 8192 FLAT "json:{}" 0\n', "not one that is taken"),
         (DESCRIPTOR + b'RW 8192 VMFSRAW "sda"\n', "VMFSRAW"),
+        # QEMU passes over it, and the disk would be shorter than it says.
+        (DESCRIPTOR + b"RW 8192 ZERO\n", "8192 ZERO"),
+        # An extent to QEMU, and none to a reader that expects nothing after it.
+        (DESCRIPTOR + b'RW 63 FLAT "/etc/shadow" 0 more\n', "not one that is taken"),
+        (DESCRIPTOR + b'  RW 63 FLAT "/etc/shadow"more\n', "not one that is taken"),
         (DESCRIPTOR + b'RW 8192 FLAT "gone-flat.vmdk" 0\n', "gone-flat.vmdk, which is not beside it"),
     ],
 )
@@ -185,6 +190,10 @@ def look_name(data: bytes) -> str:
         vmdk(version=9), vmdk(ends=b"\n \n\n"), vmdk(grain=100), vmdk(capacity=1 << 60), vmdk(at=1 << 50),
         vmdk()[:300],
         DESCRIPTOR,
+        # Where Python ends a line and C does not.
+        DESCRIPTOR + b'RW 63\x0bFLAT "/etc/shadow" 0\n', DESCRIPTOR + b'RW 63\x0cFLAT "/etc/shadow" 0\n',
+        DESCRIPTOR + b'RW 63\rFLAT "/etc/shadow" 0\n', DESCRIPTOR + b'RW 63\x1cFLAT "/etc/shadow" 0\n',
+        DESCRIPTOR + b'\0RW 63 FLAT "x" 0\n', DESCRIPTOR + b'xRW 63 FLAT "x" 0\n',
     ],
 )  # fmt: skip
 def test_half_a_header_is_neither_believed_nor_taken_for_a_raw_disk(look, data):
@@ -259,9 +268,12 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_parts_beside_a_descriptor_are_looked_at(tmp_path):
-    (tmp_path / "d.vmdk").write_bytes(DESCRIPTOR + b'RW 2048 FLAT "d-flat.vmdk" 0\nRW 2048 ZERO\n')
+    (tmp_path / "d.vmdk").write_bytes(DESCRIPTOR + b'RW 2048 FLAT "d-flat.vmdk" 0\r\n\n# the end\n')
     (tmp_path / "d-flat.vmdk").write_bytes(bytes(MIB))
-    assert detect(tmp_path / "d.vmdk").size == 2 * MIB
+    assert detect(tmp_path / "d.vmdk").size == MIB
+    (tmp_path / "d-flat.vmdk").write_bytes(bytes(MIB - 512))
+    with pytest.raises(DiskFormatError, match=r"its part d-flat\.vmdk was cut"):
+        detect(tmp_path / "d.vmdk")
     (tmp_path / "d-flat.vmdk").unlink()
     (tmp_path / "d-flat.vmdk").symlink_to("/etc/passwd")
     with pytest.raises(DiskFormatError, match="not beside it"):
