@@ -35,7 +35,7 @@ ItemKind = Literal[
 STALE_SECONDS = 16 * 3600.0
 _DAY = 24 * 3600.0
 # Temporary directories of ours that only live for a moment (disk checks, KVM probe).
-_SCRATCH = ("goldsmith-ext4-*", "goldsmith-fat-*", "goldsmith-probe-*")
+_SCRATCH = ("goldsmith-ext4-*", "goldsmith-fat-*", "goldsmith-gpg-*", "goldsmith-lint-*", "goldsmith-probe-*")
 _WORKSPACE_SECONDS = 60.0
 
 

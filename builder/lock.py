@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -62,8 +63,9 @@ class FileLock:
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             **facts,
         }
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(record).encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without its facts
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(record).encode(), 0)
         return True
 
     @property

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from builder.errors import ExitCode, GoldsmithError
+from builder.download.room import NO_ROOM
+from builder.errors import EnvironmentProblem, ExitCode, GoldsmithError
 from builder.redact import scrub_known
 from builder.ui.failure import error_lines, error_to_dict
 
@@ -39,6 +40,13 @@ def report(error: BaseException, argv: Sequence[str] = (), file: TextIO | None =
         if callable(getattr(error, "format_message", None)):  # wrong words on the command line
             _show_usage(error, out, machine=machine)
             return int(ExitCode.BAD_TEMPLATE)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            full = EnvironmentProblem(
+                f"There is no room left on a disk: {error}.",
+                hint="Free some space; 'build cache du' shows what Goldsmith takes.",
+            )
+            _show(full, out, machine=machine)
+            return int(full.exit_code)
         _show_crash(error, out, argv, machine=machine)
     return int(ExitCode.BUILD_FAILED)
 

@@ -20,7 +20,7 @@ from builder.disk.graph import DiskLayer
 from builder.disk.qcow2 import read_qcow2
 from builder.disk.vhd import COOKIE, DIFFERENCING, DYNAMIC, FIXED, FOOTER_SIZE, VhdFooter, parse_footer
 from builder.disk.vhdx import read_vhdx
-from builder.disk.vmdk import read_vmdk
+from builder.disk.vmdk import WHOLE, read_vmdk
 from builder.errors import NotFoundError, PreflightError
 
 _SECTOR = 512
@@ -111,6 +111,15 @@ def detect(path: Path, declared: str | None = None) -> DetectedFormat:
     if declared == "raw":
         return _as_raw(path, size, looks)
     return _as_declared(path, looks, cast("FormatName", declared)) if declared else _as_found(path, looks)
+
+
+def check_whole(path: Path, parts: tuple[Path, ...]) -> None:
+    """Raise DiskFormatError for a disk with `parts` beside it: the checksum of `path` proves none of them."""
+    if parts:
+        raise DiskFormatError(
+            f"{path} has its data in other files ({parts[0].name}), and its checksum proves none of them.",
+            hint=WHOLE,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _CREATE_TYPE = re.compile(r'^\s*createType\s*=\s*"(\w+)"', re.MULTILINE)
 _PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_. +-]*$")
 _MAX_SECTORS = 1 << 53
-_WHOLE = "Make it one file: qemu-img convert -O vmdk -o subformat=streamOptimized DISK.vmdk whole.vmdk"
+WHOLE = "Make it one file: qemu-img convert -f vmdk -O vmdk -o subformat=streamOptimized DISK.vmdk ONE.vmdk"
 
 
 def read_vmdk(file: BinaryIO, path: Path) -> Found | None:
@@ -45,7 +45,7 @@ def read_vmdk(file: BinaryIO, path: Path) -> Found | None:
         file.seek(0)
         return _described(file.read(_MAX_DESCRIPTOR + 1), path)
     if head[:4] == _OLD_MAGIC:
-        raise Refused("it is a disk of VMware ESX 2", _WHOLE)
+        raise Refused("it is a disk of VMware ESX 2", WHOLE)
     if head[:4] != MAGIC:
         return None
     capacity, at, length = _sparse(head)
@@ -72,7 +72,7 @@ def _sparse(head: bytes) -> tuple[int, int, int]:
         raise Damaged("its header makes no sense, or it was copied as text")
     if not capacity:
         # QEMU would then take the embedded descriptor's extents, in whichever files they are.
-        raise Refused("its data is in other files", _WHOLE)
+        raise Refused("its data is in other files", WHOLE)
     if capacity > _MAX_SECTORS or grain & (grain - 1) or not 8 <= grain <= 1 << 16:
         raise Damaged(f"{capacity} sectors in grains of {grain} cannot be")
     if descriptor_at > _MAX_SECTORS or descriptor_size * _SECTOR > _MAX_DESCRIPTOR:
@@ -116,10 +116,10 @@ def _extent(line: str, folder: Path) -> tuple[int, Path]:
     """Size in sectors, and the file of one part."""
     extent = _EXTENT.match(line)
     if extent is None or not _PLAIN_NAME.match(extent[3]):
-        raise Refused(f"a part of it is not one that is taken here ({line[:60]})", _WHOLE)
+        raise Refused(f"a part of it is not one that is taken here ({line[:60]})", WHOLE)
     count, part = int(extent[1]), folder / extent[3]
     if part.is_symlink() or not part.is_file():
-        raise Refused(f"its data is in {part.name}, which is not beside it", _WHOLE)
+        raise Refused(f"its data is in {part.name}, which is not beside it", WHOLE)
     if extent[2] == "SPARSE":
         _check_sparse_part(part)
     elif part.stat().st_size < (int(extent[4] or 0) + count) * _SECTOR:

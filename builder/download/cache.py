@@ -20,6 +20,7 @@ from builder.download.exchange import get, retrying
 from builder.download.fetch import fetch
 from builder.download.network import Network, open_client
 from builder.download.part import Remote
+from builder.download.transfer import LARGEST
 from builder.events import EventBus, Wait
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class DownloadCache:
         bus: EventBus,
         client: httpx.Client | None = None,
         network: Network | None = None,
+        max_bytes: int = LARGEST,
     ) -> Path:
         """The file, fetched unless it is here. Raises as `builder.download.fetch.fetch`."""
         network = network or Network.configured()
@@ -60,10 +62,12 @@ class DownloadCache:
             if sha256 or sha512:
                 fetch(
                     url, place, sha256=sha256, sha512=sha512,
-                    deadline=deadline, bus=bus, client=http, network=network,
+                    deadline=deadline, bus=bus, client=http, network=network, max_bytes=max_bytes,
                 )  # fmt: skip
             elif not (place.exists() and (network.offline or self._same(http, url, place, deadline, bus))):
-                remote = fetch(url, place, deadline=deadline, bus=bus, client=http, network=network)
+                remote = fetch(
+                    url, place, deadline=deadline, bus=bus, client=http, network=network, max_bytes=max_bytes
+                )
                 _facts(place).write_text(json.dumps(asdict(remote)))
         return place
 

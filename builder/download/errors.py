@@ -7,7 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from builder.errors import PreflightError
 
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
+# Up to the last @: a password may hold one.
+_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class DownloadError(PreflightError):
@@ -24,7 +25,10 @@ class OfflineError(PreflightError):
 
 def public_url(url: str) -> str:
     """`url` as it may be shown: without user, password and query (a SAS token is a secret)."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half an IPv6 address
+        return without_passwords(re.split(r"[?#]", url, maxsplit=1)[0])
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
@@ -32,3 +36,14 @@ def public_url(url: str) -> str:
 def without_passwords(text: str) -> str:
     """`text` of somebody else (an exception) without user and password in any address."""
     return _USER_INFO.sub("", text)
+
+
+def check_address(url: str) -> None:
+    """Raise DownloadError when an http(s) address cannot be one: no host, half an IPv6 address, no port."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DownloadError(f"{public_url(url)} is not an address.", hint="Write https://host/path.")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from builder.deadline import Deadline
-from builder.download.errors import DownloadError, public_url, without_passwords
+from builder.download.errors import DownloadError, check_address, public_url, without_passwords
 from builder.download.network import CONNECT_SECONDS
 from builder.errors import NotFoundError
 
@@ -73,7 +73,9 @@ def retrying(
                 ) from error
             asked = min(getattr(error, "after", None) or 0.0, _LONGEST_ASKED)
         except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
-            raise DownloadError(f"{public_url(url)} cannot be fetched: {_said(error)}.") from error
+            raise DownloadError(
+                f"{public_url(url)} cannot be fetched: {_said(error).rstrip('.')}."
+            ) from error
         (nap or _sleep)(deadline.remaining(max(pause, asked)))
         pause, number = min(pause * 2, _LONGEST_PAUSE), number + 1
 
@@ -86,6 +88,7 @@ def get(
 
     Raises Transient, NotFoundError (404, 410), DownloadError, httpx's errors.
     """
+    check_address(url)
     timeout = deadline.remaining(CONNECT_SECONDS)
     with http.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True) as response:
         status = response.status_code
@@ -105,6 +108,18 @@ def get(
                 else None,
             )
         yield response
+
+
+def check_stays_secure(url: str, response: httpx.Response) -> None:
+    """Raise DownloadError when an https address led, at any step of the way, through one without TLS: whoever
+    sits there can send anybody anything.
+    """
+    steps = [*response.history, response]
+    if url.lower().startswith("https:") and any(step.url.scheme == "http" for step in steps):
+        raise DownloadError(
+            f"{public_url(url)} leads to an address without TLS, and no digest proves what comes.",
+            hint="Name the file's sha256, or an address that stays with https.",
+        )
 
 
 def _raise_hopeless(url: str, error: Exception) -> None:
@@ -133,11 +148,11 @@ def _said(error: Exception) -> str:
 
 def _seconds(retry_after: str) -> float | None:
     """Retry-After (RFC 9110, 10.2.3): seconds, or a date."""
-    if retry_after.strip().isdigit():
-        return float(retry_after)
     try:
+        if retry_after.strip().isdecimal():
+            return float(retry_after)
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
 
 

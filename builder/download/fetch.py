@@ -14,7 +14,7 @@ from builder.download.errors import DownloadError, public_url
 from builder.download.exchange import ATTEMPTS
 from builder.download.network import Network, open_client
 from builder.download.part import Part, Remote
-from builder.download.transfer import Transfer
+from builder.download.transfer import LARGEST, Transfer
 from builder.errors import NotFoundError, PreflightError
 from builder.events import EventBus, Wait
 from builder.lock import FileLock
@@ -37,6 +37,7 @@ def fetch(
     bus: EventBus,
     client: httpx.Client | None = None,
     network: Network | None = None,
+    max_bytes: int = LARGEST,
 ) -> Remote:
     """Download an http(s) `url`, or the first of several addresses of one file that has it, to `dest`,
     which appears complete or not at all. Returns what its server said of it.
@@ -44,6 +45,7 @@ def fetch(
     An interrupted download goes on where it stopped (`dest`.part) as long as the file is the same. With a
     digest the result is proved, and a `dest` that is there already and proves right is left alone. Of two
     that want the same `dest`, one downloads and the other waits. `network` None: as the settings say.
+    Nothing larger than `max_bytes` is taken.
 
     Raises OfflineError, NotFoundError (404), DownloadError, EnvironmentProblem (no room),
     BuildTimeoutError.
@@ -58,7 +60,7 @@ def fetch(
         network = network or Network.configured()
         network.check_online(urls[0], dest)
         with open_client(network, client) as http:
-            return _Fetch(http, urls, dest, digest, network, deadline, bus).run()
+            return _Fetch(http, urls, dest, digest, network, deadline, bus, max_bytes).run()
 
 
 @contextlib.contextmanager
@@ -87,7 +89,9 @@ class _Fetch:
         network: Network,
         deadline: Deadline,
         bus: EventBus,
+        max_bytes: int,
     ) -> None:
+        self._max_bytes = max_bytes
         self._http = http
         self._urls = urls
         self._dest = dest
@@ -144,6 +148,7 @@ class _Fetch:
             connections=self._network.connections,
             deadline=self._deadline,
             wait=wait,
+            max_bytes=self._max_bytes,
             attempts=ATTEMPTS if len(self._urls) == 1 else _ATTEMPTS_BESIDE_OTHERS,
         ).run()
 

@@ -62,7 +62,7 @@ class Network:
 def open_client(network: Network, given: httpx.Client | None = None) -> Iterator[httpx.Client]:
     """An HTTP client that goes the network's way; `given` is used as it is and stays open.
 
-    Raises EnvironmentProblem when the proxy cannot be used.
+    Raises EnvironmentProblem when the proxy cannot be used, or the certificates to trust cannot be read.
     """
     if given is not None:
         yield given
@@ -77,10 +77,19 @@ def open_client(network: Network, given: httpx.Client | None = None) -> Iterator
         else:
             client = httpx.Client(transport=_proxied(network.proxy, limits))
     except (ImportError, ValueError, httpx.InvalidURL) as error:
-        reason = "SOCKS is not supported" if isinstance(error, ImportError) else without_passwords(str(error))
+        reason = without_passwords(str(error))
+        if isinstance(error, ImportError):
+            reason = "SOCKS is not supported"
+        elif isinstance(error, httpx.InvalidURL):  # it may quote a piece of a password
+            reason = "it has no address that can be read"
         raise EnvironmentProblem(
             f"The proxy cannot be used: {reason}.",
             hint="Set 'proxy' in settings.toml (or HTTPS_PROXY) to http://host:port.",
+        ) from None
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"The certificates to trust cannot be read: {error.strerror or error}.",
+            hint="Correct SSL_CERT_FILE and SSL_CERT_DIR, or unset them.",
         ) from None
     with client:
         yield client

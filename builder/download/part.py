@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import httpx
 
 _FORMAT = 1
-_CONTENT_RANGE = re.compile(r"^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
+# No more digits than a file can have bytes: int() refuses thousands of them.
+_CONTENT_RANGE = re.compile(r"^bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)$", re.ASCII)
+_LENGTH = re.compile(r"^\d{1,19}$", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Remote:
             length = content_range(response)[1]
         else:
             written = headers.get("Content-Length", "")
-            length = int(written) if written.isdigit() else None
+            length = int(written) if _LENGTH.match(written) else None
         ranges = response.status_code == 206 or headers.get("Accept-Ranges", "").lower() == "bytes"
         return cls(length, headers.get("ETag", ""), headers.get("Last-Modified", ""), ranges)
 

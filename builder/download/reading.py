@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from builder.deadline import Deadline
 from builder.download.errors import DownloadError, public_url
-from builder.download.exchange import get, retrying
+from builder.download.exchange import check_stays_secure, get, retrying
 from builder.download.network import Network, open_client
 from builder.errors import NotFoundError
 
@@ -30,8 +30,7 @@ def read_uri(
     Raises NotFoundError when there is nothing, OfflineError, DownloadError when it cannot be had or is
     larger than `max_bytes`, BuildTimeoutError.
     """
-    parts = urlsplit(uri)
-    scheme = parts.scheme.lower()
+    scheme = urlsplit(uri).scheme.lower()
     if scheme in ("http", "https"):
         network = network or Network.configured()
         network.check_online(uri)
@@ -62,7 +61,11 @@ def _read_file(path: Path, written: str, max_bytes: int) -> bytes:
             raise DownloadError(f"{path}{where} is a folder, not a file.")
         if path.stat().st_size > max_bytes:
             raise _too_large(f"{path}{where}", max_bytes)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)  # a device has no size, and no end
+        if len(data) > max_bytes:
+            raise _too_large(f"{path}{where}", max_bytes)
+        return data
     except FileNotFoundError:
         raise NotFoundError(
             f"The file {path}{where} does not exist.",
@@ -74,6 +77,7 @@ def _read_file(path: Path, written: str, max_bytes: int) -> bytes:
 
 def _read_http(http: httpx.Client, url: str, deadline: Deadline, max_bytes: int) -> bytes:
     with get(http, url, deadline, {}) as response:
+        check_stays_secure(url, response)
         data = bytearray()
         for chunk in response.iter_bytes():
             data += chunk

@@ -9,7 +9,8 @@ from pathlib import Path
 from builder.errors import EnvironmentProblem
 
 _MIB = 1024 * 1024
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says when there is none."""
 
 
 def check_room(path: Path, size: int) -> None:
@@ -29,7 +30,7 @@ def check_room(path: Path, size: int) -> None:
 
 def full(path: Path, error: OSError) -> EnvironmentProblem:
     """What to say when writing to `path` failed in the middle. What came so far stays: it is resumed."""
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return EnvironmentProblem(
             f"The disk of {path.parent} is full.",
             details=(f"What came so far stays in {path.name} and is not fetched again.",),

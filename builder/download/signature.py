@@ -72,7 +72,7 @@ def verify_detached(data: Path, signature: Path, keyring: str | Path, what: str)
 
     Raises SignatureError; EnvironmentProblem when gpgv or the keyring is missing.
     """
-    with _binary(find_keyring(keyring)) as ring, tempfile.TemporaryDirectory() as home:
+    with _scratch(find_keyring(keyring)) as (ring, home):
         argv = [*_gpgv(home, ring), "--", str(signature), str(data)]
         done = run(argv, timeout=_SECONDS, ok=range(256))
     _judge(done.stdout, done.stderr, keyring, what)
@@ -86,7 +86,7 @@ def verify_inline(signed: Path, keyring: str | Path, what: str) -> bytes:
             f"{what} is not one signed message.",
             hint="If it is signed in a file of its own, name that file and say 'detached'.",
         )
-    with _binary(find_keyring(keyring)) as ring, tempfile.TemporaryDirectory() as home:
+    with _scratch(find_keyring(keyring)) as (ring, home):
         out = Path(home) / "text"
         argv = [*_gpgv(home, ring), "--output", str(out), "--", str(signed)]
         done = run(argv, timeout=_SECONDS, ok=range(256))
@@ -147,19 +147,19 @@ def _who(rest: str) -> str:
 
 
 @contextmanager
-def _binary(keyring: Path) -> Iterator[Path]:
-    """A keyring as gpgv reads it: publishers hand their keys out as text, it takes only the binary form."""
+def _scratch(keyring: Path) -> Iterator[tuple[Path, str]]:
+    """The keyring as gpgv reads it, and a home for gpgv. Publishers hand their keys out as text; it takes
+    only the binary form. `build gc` knows the folder by its name.
+    """
     data = keyring.read_bytes()
-    if b"-----BEGIN PGP PUBLIC KEY BLOCK-----" not in data:
-        yield keyring
-        return
-    try:
-        blocks = [base64.b64decode(block) for block in _ARMOR.findall(data.decode("latin-1"))]
-    except binascii.Error:
-        blocks = []
-    if not blocks:
-        raise EnvironmentProblem(f"The keyring {keyring} holds no keys that can be read.")
-    with tempfile.NamedTemporaryFile(suffix=".gpg") as file:
-        file.write(b"".join(blocks))
-        file.flush()
-        yield Path(file.name)
+    with tempfile.TemporaryDirectory(prefix="goldsmith-gpg-") as home:
+        if b"-----BEGIN PGP PUBLIC KEY BLOCK-----" in data:
+            try:
+                blocks = [base64.b64decode(block) for block in _ARMOR.findall(data.decode("latin-1"))]
+            except binascii.Error:
+                blocks = []
+            if not blocks:
+                raise EnvironmentProblem(f"The keyring {keyring} holds no keys that can be read.")
+            keyring = Path(home, "keyring.gpg")
+            keyring.write_bytes(b"".join(blocks))
+        yield keyring, home

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from builder.cancellation import checkpoint
 from builder.deadline import Deadline
 from builder.download.errors import DownloadError, public_url
-from builder.download.exchange import ATTEMPTS, Transient, get, retrying
+from builder.download.exchange import ATTEMPTS, Transient, check_stays_secure, get, retrying
 from builder.download.part import Part, Remote, Span, content_range, write_at
 from builder.download.room import check_room, full
 from builder.events import Wait
@@ -25,6 +25,8 @@ from builder.events import Wait
 if TYPE_CHECKING:
     import httpx
 
+# What no disk in one file exceeds (Azure's largest OS disk, with room for its format's own tables).
+LARGEST = 5 * 1024**4
 PARALLEL_FROM = 16 * 1024 * 1024
 _TICK = 0.1
 _SAVE_SECONDS = 2.0
@@ -73,7 +75,9 @@ class Transfer:
         deadline: Deadline,
         wait: Wait,
         attempts: int = ATTEMPTS,
+        max_bytes: int = LARGEST,
     ) -> None:
+        self._max_bytes = max_bytes
         self._http = http
         self._url = url
         self._part = part
@@ -250,11 +254,8 @@ class Transfer:
         return headers
 
     def _take_answer(self, response: httpx.Response, span: Span, stop: threading.Event) -> None:
-        if not self._proved and self._url.lower().startswith("https:") and response.url.scheme == "http":
-            raise DownloadError(
-                f"{public_url(self._url)} leads to an address without TLS, and no digest proves what comes.",
-                hint="Name the file's sha256, or an address that stays with https.",
-            )
+        if not self._proved:
+            check_stays_secure(self._url, response)
         remote = Remote.of(response)
         with self._lock:
             alone = len(self._part.spans) == 1
@@ -293,6 +294,7 @@ class Transfer:
         span.done = 0
         if remote.length is not None:
             check_room(self._part.path, remote.length)
+            self._check_size(remote.length)
         self._part.learn(remote)
         many = remote.ranges and remote.strong and (remote.length or 0) >= PARALLEL_FROM
         if many and self._connections > 1:
@@ -308,6 +310,7 @@ class Transfer:
                 with self._lock:  # what is stopped writes nothing any more
                     _check(stop)
                     data = chunk if span.end is None else chunk[: span.end - span.position]
+                    self._check_size(span.position + len(data))
                     write_at(descriptor, data, span.position)
                     span.done += len(data)
                     finished = span.finished
@@ -323,6 +326,13 @@ class Transfer:
         finally:
             os.close(descriptor)
         self._end_of_answer(span)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise DownloadError(
+                f"{public_url(self._url)} is larger than {self._max_bytes} bytes, the most that is taken.",
+                hint="Find out what it really is.",
+            )
 
     def _end_of_answer(self, span: Span) -> None:
         with self._lock:

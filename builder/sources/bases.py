@@ -129,10 +129,15 @@ class BaseCache:
         *,
         deadline: Deadline,
         bus: EventBus,
+        anew: bool = False,
     ) -> SourceDisk:
-        """Open the base, or let `maker` write it into a folder and keep that. Raises what `maker` raises."""
+        """Open the base, or let `maker` write it into a folder and keep that. Raises what `maker` raises.
+
+        `anew`: made even if it is here; until the new one is whole the old one stays. Nobody may use its
+        disk now.
+        """
         with self._lock(key, deadline, bus):
-            meta = self.find(key)
+            meta = None if anew else self.find(key)
             if meta is None:
                 meta = self._make(key, identity, description, maker)
             if meta.identity != identity:
@@ -141,14 +146,6 @@ class BaseCache:
                     hint="Start this build again; it takes the new one.",
                 )
             return self.open(key, meta)
-
-    def drop(self, key: str, *, deadline: Deadline, bus: EventBus) -> None:
-        """Forget the base; the next one that is made has another identity. Nobody may use its disk now."""
-        from builder.sources.scratch import remove_tree
-
-        with self._lock(key, deadline, bus):
-            (self._root / key / _META).unlink(missing_ok=True)
-            remove_tree(self._root / key)
 
     def adopt(self, key: str, folder: Path, *, deadline: Deadline, bus: EventBus) -> bool:
         """Take the base in `folder` (whole, on the disk, on this file system) as that of `key`; it moves
@@ -179,7 +176,6 @@ class BaseCache:
 
         temporary, final = self._root / f".{key}.tmp", self._root / key
         remove_tree(temporary)
-        remove_tree(final)
         temporary.mkdir(parents=True)
         try:
             made = maker(temporary)

@@ -23,8 +23,8 @@ _LIMIT_SECONDS = 4 * 3600.0
 def prepare(
     entry: CatalogueEntry, *, recipe: str = "", again: bool = False, plain: bool = False, quiet: bool = False
 ) -> tuple[ResolvedSource, SourceDisk]:
-    """Bring the disk of `entry` here; progress goes to stderr. `recipe` overrides the setting; `again` drops
-    the one that is here.
+    """Bring the disk of `entry` here; progress goes to stderr. `recipe` overrides the setting; `again` makes
+    it anew; until that is done the old one stays.
 
     Returns what it resolves to, `cached` for whether it was here already, and the disk. Raises
     CancelledError, InUseError and what resolving and preparing a marketplace source raise.
@@ -47,15 +47,14 @@ def prepare(
             bus.add_sink(sink)
         try:
             with cancel_on_signals():
-                if again:
-                    MarketplaceSource(model, services).forget()
+                renewed = again and MarketplaceSource(model, services).renew()
                 source = MarketplaceSource(model, services)
                 resolved = source.resolve()
                 disk = source.prepare()
                 after = MarketplaceSource(model, services).resolve()  # what is known now that it is here
         except Interrupted as signal:
             raise CancelledError(f"Stopped by {signal.signal_name}; what was half made is gone.") from None
-    return replace(after, cached=resolved.cached), disk
+    return replace(after, cached=resolved.cached and not renewed), disk
 
 
 def _source(entry: CatalogueEntry) -> PlatformImageSource:

@@ -57,24 +57,20 @@ class MarketplaceSource:
         recipe = self._entry.recipe
         if isinstance(recipe, FileRecipe) and (opened := self._opened) is not None:
             return opened
-        if isinstance(recipe, DownloadRecipe) and recipe.note:
-            self._services.bus.note(f"{self._entry.urn} comes {recipe.note}")
-        return self._cache.make(
-            self._key,
-            resolved.identity,
-            resolved.description,
-            self._make,
-            deadline=self._services.deadline,
-            bus=self._services.bus,
-        )
+        return self._made(resolved.identity, resolved.description, anew=False)
 
-    def forget(self) -> None:
-        """Drop the base, so that `prepare` makes it anew. Raises InUseError while somebody may use it."""
+    def renew(self) -> bool:
+        """Make the base anew if it is here, and say whether it was; when that fails the old one stays.
+
+        Raises InUseError while somebody may use it, and as `prepare`.
+        """
         from builder.gc import anybody_works, is_kept_on
 
         home = self._services.home
         if self._cache.read(self._key) is None:
-            return
+            return False
+        recipe = self._entry.recipe
+        self._check_reachable(recipe)
         if anybody_works(home):
             raise InUseError(
                 "A build or a shell is under way, and may use that disk.", hint="Try again when it has ended."
@@ -84,7 +80,23 @@ class MarketplaceSource:
                 f"A kept machine of a failed build lies on {self._entry.urn}.",
                 hint="'build gc' removes kept machines when their time is over (setting keep_for_days).",
             )
-        self._cache.drop(self._key, deadline=self._services.deadline, bus=self._services.bus)
+        identity = self._cache.next_identity(self._key) if _moves(recipe) else self._key
+        self._made(identity, self._entry.urn, anew=True)
+        return True
+
+    def _made(self, identity: str, description: str, *, anew: bool) -> SourceDisk:
+        recipe = self._entry.recipe
+        if isinstance(recipe, DownloadRecipe) and recipe.note:
+            self._services.bus.note(f"{self._entry.urn} comes {recipe.note}")
+        return self._cache.make(
+            self._key,
+            identity,
+            description,
+            self._make,
+            deadline=self._services.deadline,
+            bus=self._services.bus,
+            anew=anew,
+        )
 
     @cached_property
     def _entry(self) -> CatalogueEntry:
@@ -126,9 +138,13 @@ class MarketplaceSource:
                 f"The disk image {recipe.path} of {self._entry.urn} does not exist.",
                 hint="Correct its path in catalogue.json.",
             )
+        parts = parts_of(recipe.path)
         if recipe.sha256:
+            from builder.disk.formats import check_whole
+
+            check_whole(recipe.path, parts)
             self._check_promise(recipe, recipe.sha256.lower())
-        digests = [self._content_digest(path) for path in (recipe.path, *parts_of(recipe.path))]
+        digests = [self._content_digest(path) for path in (recipe.path, *parts)]
         if len(digests) == 1:
             return digests[0]
         return hashlib.sha256("".join(digests).encode()).hexdigest()

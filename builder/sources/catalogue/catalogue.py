@@ -69,20 +69,29 @@ class Catalogue:
 
     def lay(self, origin: str, images: Iterable[CatalogueImage]) -> list[str]:
         """Lay a catalogue over those before it: its versions win, and what it says of an image; what it
-        does not say stays. Returns the urns (with version) it replaced.
+        does not say stays. Returns the urns it replaced: with a version, with `latest` when another version
+        is that now, and names that led to another image before.
         """
         replaced: list[str] = []
         for image in images:
             known = self._images.get(image.key)
             if known is None:
+                if self._aliases.get(image.key, image.key) != image.key:
+                    replaced.append(image.urn)
                 known = self._images[image.key] = _Shelved(image)
                 numbers = list(image.versions)
             else:
+                latest = sorted_versions(known.image)[0]
                 numbers = known.take(image)
                 replaced += [f"{known.image.urn}:{number}" for number in numbers if number in known.origins]
+                if sorted_versions(known.image)[0] != latest:
+                    replaced.append(f"{known.image.urn}:{LATEST}")
             known.origins.update(dict.fromkeys(numbers, origin))
             for alias in image.aliases:
-                self._aliases[key_of(*alias.split(":"))] = image.key
+                name = key_of(*alias.split(":"))
+                if self._aliases.get(name, image.key) != image.key and name not in self._images:
+                    replaced.append(alias)
+                self._aliases[name] = image.key
         return replaced
 
     @property
@@ -155,7 +164,10 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _version_order(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Numbers by value, anything else by name and below any number."""
+    """Numbers by value (without leading zeros the longer one is higher), anything else by name and below
+    any number.
+    """
     return tuple(
-        (1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"[.\-_]", version)
+        (1, len(number := part.lstrip("0")), number) if part.isascii() and part.isdigit() else (0, 0, part)
+        for part in re.split(r"[.\-_]", version)
     )

@@ -5,6 +5,7 @@ Order, the later over the earlier: the built-in one, the team catalogues by name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -15,11 +16,13 @@ from pydantic import ValidationError
 from builder.errors import UsageError
 from builder.settings import Home
 from builder.sources.catalogue.catalogue import Catalogue
-from builder.sources.catalogue.model import FORMAT, CatalogueFile, CatalogueImage, FileRecipe
+from builder.sources.catalogue.model import FORMAT, CatalogueFile, CatalogueImage, DownloadRecipe, FileRecipe
 from builder.sources.catalogue.words import BUILT_IN
 
 OWN = "yours"
 OWN_NAME = "catalogue.json"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_TOLD = 10
 
 
 def load_catalogue(home: Home) -> Catalogue:
@@ -66,6 +69,9 @@ def parse_catalogue(text: str, name: str, *, hint: str = "") -> CatalogueFile:
     errors = [problem for problem in document.diagnostics if problem.severity == "error"]
     if errors:
         raise _broken(name, errors, advice)
+    hidden = [f"{document.locate(at)}: {at}" for at in _control_characters(document.value)]
+    if hidden:
+        raise UsageError(f"{name} holds control characters.", details=tuple(hidden[:_TOLD]), hint=advice)
     _check_format(document.value, name)
     try:
         return CatalogueFile.model_validate(document.value)
@@ -76,7 +82,10 @@ def parse_catalogue(text: str, name: str, *, hint: str = "") -> CatalogueFile:
 
 
 def anchored(images: Sequence[CatalogueImage], folder: Path | None, name: str) -> tuple[CatalogueImage, ...]:
-    """The images with absolute paths. Raises UsageError for a relative one that starts nowhere."""
+    """The images with absolute paths. Raises UsageError for a relative one that starts nowhere, and for a
+    file that a catalogue from the network names without its sha256: the image of whoever wrote it would get
+    any disk of this machine. Who can say the checksum has the file already.
+    """
     return tuple(_anchored(image, folder, name) for image in images)
 
 
@@ -106,7 +115,14 @@ def _broken(name: str, problems: Sequence[Any], hint: str) -> UsageError:
 
 
 def _located(error: ValidationError, document: Any) -> Iterator[str]:  # noqa: ANN401 - a JsonDocument
-    for problem in error.errors():
+    problems = error.errors()
+    places = [problem["loc"] for problem in problems]
+    for problem in problems:
+        below = len(problem["loc"])
+        if problem["type"] == "too_short" and any(
+            len(place) > below and place[:below] == problem["loc"] for place in places
+        ):
+            continue  # what is missing is what is wrong below
         pointer = _pointer(document.value, problem["loc"])
         name = problem["loc"][-1] if problem["loc"] else ""
         place = document.locate(pointer)
@@ -130,9 +146,20 @@ def _pointer(value: Any, loc: Sequence[str | int]) -> str:  # noqa: ANN401 - any
     return pointer
 
 
+def _control_characters(value: Any, pointer: str = "") -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Where texts have what a terminal would obey, or what no path can have."""
+    from templates.pointers import join
+
+    if isinstance(value, str) and _CONTROL.search(value):
+        yield pointer
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if _CONTROL.search(str(key)):
+            yield pointer
+        yield from _control_characters(item, join(pointer, key))
+
+
 def _anchored(image: CatalogueImage, folder: Path | None, name: str) -> CatalogueImage:
-    if not any(isinstance(recipe, FileRecipe) for recipes in image.versions.values() for recipe in recipes):
-        return image
     versions = {
         number: tuple(_placed(recipe, folder, f"{name}: {image.urn}:{number}") for recipe in recipes)
         for number, recipes in image.versions.items()
@@ -141,12 +168,28 @@ def _anchored(image: CatalogueImage, folder: Path | None, name: str) -> Catalogu
 
 
 def _placed(recipe: Any, folder: Path | None, what: str) -> Any:  # noqa: ANN401 - a recipe of any kind
+    if isinstance(recipe, DownloadRecipe) and recipe.sums and "/" in (recipe.sums.keyring or ""):
+        keyring = str(_full(Path(str(recipe.sums.keyring)), folder, what))
+        return recipe.model_copy(update={"sums": recipe.sums.model_copy(update={"keyring": keyring})})
     if not isinstance(recipe, FileRecipe):
         return recipe
-    path = recipe.path.expanduser()
+    path = _full(recipe.path, folder, what)
+    if folder is None and not recipe.sha256:
+        raise UsageError(
+            f"{what} comes from the network and names a file of this machine, {recipe.path}, without sha256.",
+            hint="Its author has to give the sha256, or an address (kind 'download').",
+        )
+    return recipe.model_copy(update={"path": path})
+
+
+def _full(path: Path, folder: Path | None, what: str) -> Path:
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{what} names the path {path}: there is no such user.") from error
     if folder is None and not path.is_absolute():
         raise UsageError(
-            f"{what} names the relative path {recipe.path}, and a catalogue from the network has no folder.",
+            f"{what} names the relative path {path}, and a catalogue from the network has no folder.",
             hint="Its author has to give a full path, or an address (kind 'download').",
         )
-    return recipe.model_copy(update={"path": (folder or path) / path})
+    return (folder or path) / path

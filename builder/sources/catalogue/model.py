@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -21,7 +29,19 @@ FORMAT = 1
 
 FileFormat = Literal["raw", "qcow2", "vhd", "vhdx", "vmdk"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
-WebUrl = Annotated[str, Field(pattern=r"^[hH][tT][tT][pP][sS]?://")]
+
+
+def _usable(url: str) -> str:
+    from builder.download.errors import DownloadError, check_address
+
+    try:
+        check_address(url)
+    except DownloadError:
+        raise ValueError("that is not an address") from None
+    return url
+
+
+WebUrl = Annotated[str, Field(pattern=r"^[hH][tT][tT][pP][sS]?://"), AfterValidator(_usable)]
 _Name = Annotated[str, Field(min_length=1, pattern=r"^[^:\s][^:]*$")]
 _Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.:-]*$")]
 _Fetched = Field(

@@ -60,12 +60,14 @@ def _entry(home: Home, urn: str) -> tuple[CatalogueEntry, str]:
 
 def _format(path: Path, written: str | None, entry: CatalogueEntry) -> str:
     """What the file is by its content; what is written has to fit. Raises DiskFormatError, UsageError."""
-    from builder.disk.formats import detect
+    from builder.disk.formats import check_whole, detect
 
     known = get_args(FileFormat)
     if written is not None and written not in known:
         raise UsageError(f"--format {written}: choose {', '.join(known[:-1])} or {known[-1]}.")
-    chosen = detect(path, written).format
+    found = detect(path, written)
+    check_whole(path, found.parts)
+    chosen = found.format
     recipe = entry.recipe
     if isinstance(recipe, ProvideRecipe) and chosen not in recipe.formats:
         raise UsageError(

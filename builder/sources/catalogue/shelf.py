@@ -112,10 +112,16 @@ class Shelf:
 
         Raises ConflictError when the name is taken, UsageError when it is no catalogue, DownloadError.
         """
+        from builder.download.errors import check_address
+        from builder.download.reading import path_of
+
+        if source.lower().startswith(_WEB):
+            check_address(source)
+        else:
+            file = path_of(source) if source.lower().startswith("file://") else Path(source)
+            source = str(file.expanduser().absolute())
         name = name or _name_of(source)
         _check_name(name)
-        if not source.lower().startswith(_WEB):
-            source = str(Path(source.removeprefix("file://")).expanduser().absolute())
         with self._lock():
             if self._file(name).exists():
                 raise ConflictError(

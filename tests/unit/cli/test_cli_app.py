@@ -1,5 +1,6 @@
 """The command: verbs, help, errors and exit codes."""
 
+import errno
 import importlib
 import json
 import sys
@@ -146,6 +147,18 @@ def test_machines_get_json_errors(capsys, argv):
 @pytest.mark.parametrize("argv", [["x"], ["x", "--events", "f"], ["x", "--", "--json"]])
 def test_people_do_not(argv):
     assert not errors.is_machine_mode(argv)
+
+
+def test_a_full_disk_is_nobodys_mistake(capsys, fake_run, home):
+    def fill():
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/x")
+
+    fake_run.behave = fill
+    assert cli.main(["a.json"]) == 3
+    err = capsys.readouterr().err
+    assert err.startswith("error: There is no room left on a disk: ")
+    assert "/somewhere/x" in err
+    assert not (home / "crash").exists()
 
 
 def test_a_crash_is_written_to_a_file_and_not_on_the_screen(capsys, fake_run, home):

@@ -8,10 +8,10 @@ import pytest
 
 from builder.deadline import Deadline
 from builder.download import exchange
-from builder.download.errors import DownloadError, public_url
+from builder.download.errors import DownloadError, public_url, without_passwords
 from builder.download.fetch import fetch
 from builder.download.reading import read_uri
-from builder.errors import BuildTimeoutError, NotFoundError
+from builder.errors import BuildTimeoutError, EnvironmentProblem, NotFoundError
 from builder.events import EventBus, WaitProgress
 from builder.redact import Redactor
 
@@ -164,3 +164,100 @@ def test_missing_files_folders_and_strange_schemes(tmp_path):
 
 def test_public_url_shows_no_secret():
     assert public_url("https://u:p@h.example:8/x?sig=s#f") == "https://h.example:8/x"
+
+
+class Hops:
+    """Redirects by address; the last one has DATA."""
+
+    def __init__(self, **steps: str):
+        self.steps = {
+            f"{scheme}://{host}/a": to
+            for key, to in steps.items()
+            for scheme, _, host in [key.partition("_")]
+        }
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        to = self.steps.get(str(request.url))
+        if to:
+            return httpx.Response(302, headers={"Location": to})
+        return httpx.Response(200, content=iter([DATA]))
+
+
+@pytest.mark.parametrize("last", ["http://b/a", "https://c/a"])
+def test_a_way_that_was_once_without_tls_proves_nothing(tmp_path, last):
+    """Also when it ends with TLS: who sat at the step without chose where to."""
+    steps = {"https_a": "http://b/a"} | ({"http_b": last} if last != "http://b/a" else {})
+    client = httpx.Client(transport=httpx.MockTransport(Hops(**steps)))
+    bus = EventBus(Redactor())
+    with pytest.raises(DownloadError, match="without TLS"):
+        fetch("https://a/a", tmp_path / "f", deadline=Deadline(60), bus=bus, client=client)
+    with pytest.raises(DownloadError, match="without TLS"):
+        read_uri("https://a/a", tmp_path, Deadline(60), 10**7, client=client)
+    fetch("https://a/a", tmp_path / "f", sha256=SHA, deadline=Deadline(60), bus=bus, client=client)
+    assert read_uri("http://b/a", tmp_path, Deadline(60), 10**7, client=client) == DATA
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_nothing_larger_than_wanted_is_taken(tmp_path, announced):
+    def serve(_request: httpx.Request) -> httpx.Response:
+        pieces = iter([DATA[:1000]] * 100)
+        return httpx.Response(200, headers={"Content-Length": "100000"} if announced else {}, content=pieces)
+
+    client, bus = httpx.Client(transport=httpx.MockTransport(serve)), EventBus(Redactor())
+    with pytest.raises(DownloadError, match="larger than 50000 bytes"):
+        fetch(URL, tmp_path / "f", deadline=Deadline(60), bus=bus, client=client, max_bytes=50000)
+    assert not (tmp_path / "f").exists()
+    left = tmp_path / "f.part"
+    assert not left.exists() or left.stat().st_size <= 50000
+
+
+@pytest.mark.parametrize("retry_after", ["\u00b2", "9" * 400, "Fri, 31 Dec 99999 23:59:59 GMT", "soon", "-1"])
+def test_any_retry_after_is_survived(tmp_path, naps, retry_after):
+    answers = [httpx.Response(503, headers=[(b"Retry-After", retry_after.encode("latin-1"))])]
+
+    def serve(_request: httpx.Request) -> httpx.Response:
+        return answers.pop() if answers else httpx.Response(200, content=DATA)
+
+    client = httpx.Client(transport=httpx.MockTransport(serve))
+    assert read_uri(URL, tmp_path, Deadline(600), 10**7, client=client) == DATA
+    assert max(naps) <= 60
+
+
+def test_a_range_with_too_many_digits_is_no_range(tmp_path):
+    (tmp_path / "f.part").write_bytes(DATA[:1000])
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if "Range" in request.headers:
+            headers = {"Content-Range": f"bytes 1000-{'9' * 5000}/*"}
+            return httpx.Response(206, headers=headers, content=iter([b"x"]))
+        return httpx.Response(200, content=iter([DATA]))
+
+    client = httpx.Client(transport=httpx.MockTransport(serve))
+    fetch(URL, tmp_path / "f", sha256=SHA, deadline=Deadline(60), bus=EventBus(Redactor()), client=client)
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_passwords_are_never_shown_however_odd():
+    assert without_passwords("no way to http://me:p@ss@host:1/x?a, mail a@b") == (
+        "no way to http://host:1/x?a, mail a@b"
+    )
+    assert public_url("https://me:pw@[half/x?sig=secret") == "https://[half/x"
+
+
+@pytest.mark.parametrize("proxy", ["http://me:se/cret@host:1", "foo://me:se@cret@host:1"])
+def test_a_proxy_that_cannot_be_used_keeps_its_password(tmp_path, monkeypatch, proxy):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(EnvironmentProblem, match="proxy cannot be used") as caught:
+        read_uri(URL, tmp_path, Deadline(60), 10**7)
+    assert "se" not in caught.value.message.replace("used", "")
+
+
+def test_certificates_that_are_not_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(EnvironmentProblem, match="certificates to trust cannot be read"):
+        read_uri(URL, tmp_path, Deadline(60), 10**7)
+
+
+def test_a_device_without_an_end_is_too_large(tmp_path):
+    with pytest.raises(DownloadError, match="larger than 4 KiB"):
+        read_uri("/dev/zero", tmp_path, Deadline(60), 4096)

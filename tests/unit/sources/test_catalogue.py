@@ -94,6 +94,18 @@ def test_latest_orders_numbers_by_value(home):
     assert load_catalogue(home).lookup("Acme", "os", "1").version == "1.10.0"
 
 
+def test_digits_that_are_no_number_of_ours_break_nothing(home):
+    recipe = {"kind": "file", "path": "/x.raw", "format": "raw"}
+    huge = "9" * 5000
+    _own(
+        home, _image(versions={"1.²": recipe, "1.08": recipe, "1.7": recipe, "0" + huge: recipe, "٣": recipe})
+    )
+    catalogue = load_catalogue(home)
+    (image,) = [one for one in catalogue.images if one.publisher == "Acme"]
+    numbers = [entry.version for entry in catalogue.entries(image)]
+    assert numbers == ["0" + huge, "1.08", "1.7", "1.²", "٣"]
+
+
 @pytest.mark.parametrize(
     ("changes", "devices"),
     [

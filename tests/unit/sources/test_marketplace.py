@@ -1,9 +1,11 @@
 """Marketplace images: what resolves to what, without making any."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from builder.download.errors import DownloadError, OfflineError
 from builder.errors import NotFoundError, PreflightError
 from builder.settings import Settings
 from builder.sources.bases import BaseCache, MadeDisk
@@ -245,24 +247,50 @@ def test_a_promised_file_is_read_once(services, monkeypatch):
     assert _own(services, recipe).resolve().identity == first.identity
 
 
-def test_a_base_is_not_dropped_under_a_build(services):
+def test_a_base_is_not_made_anew_under_a_build(services, monkeypatch):
     from builder.errors import InUseError
     from builder.lock import FileLock
 
     source = _source(services)
+    assert source.renew() is False
     identity = source.resolve().identity
     _make(services, source, identity, "")
     lock = FileLock(services.home.staging / ".locks/IT_x.lock")
     assert lock.try_acquire(by="build")
     with pytest.raises(InUseError):
-        source.forget()
-    assert _source(services).resolve().cached
+        source.renew()
+    assert _source(services).resolve().identity == identity
     lock.release()
-    source.forget()
+
+    def fails(_self, _recipe, _folder):
+        raise DownloadError("the mirror is gone")
+
+    monkeypatch.setattr(MarketplaceSource, "_bootstrap", fails)
+    with pytest.raises(DownloadError):
+        source.renew()
+    kept = _source(services).resolve()
+    assert (kept.cached, kept.identity) == (True, identity)
+
+    def works(_self, _recipe, folder):
+        (folder / "disk.raw").write_bytes(b"new")
+        return MadeDisk(folder / "disk.raw", "raw", 3)
+
+    monkeypatch.setattr(MarketplaceSource, "_bootstrap", works)
+    assert source.renew() is True
     again = _source(services).resolve()
-    assert (again.cached, again.identity == identity) == (False, False)
-    assert not (services.home.bases / source._key).exists()
-    _source(services).forget()
+    assert (again.cached, again.identity == identity) == (True, False)
+    assert (services.home.bases / source._key / "disk.raw").read_bytes() == b"new"
+
+
+def test_offline_a_download_is_not_given_up(services):
+    recipe = {"kind": "download", "url": "https://x.example/a.qcow2", "sha256": "a" * 64}
+    source = _own(services, recipe)
+    identity = source.resolve().identity
+    _make(services, source, identity, "")
+    offline = replace(services, settings=Settings(offline=True))
+    with pytest.raises(OfflineError):
+        _source(offline, "1", "acme", "OS").renew()
+    assert _source(services, "1", "acme", "OS").resolve().cached
 
 
 def test_a_fixed_vhd_is_used_where_it_is_without_its_footer(services):

@@ -108,3 +108,31 @@ def test_an_entry_says_which_formats_it_takes(home, disk):
     with pytest.raises(UsageError, match="is to be brought as qcow2, not as vhd") as caught:
         provide(home, "Acme:os:1", disk, None)
     assert caught.value.hint == "Bring our disk."
+
+
+def test_a_disk_in_several_files_is_proved_by_no_single_checksum(home, tmp_path, services):
+    from builder.sources.marketplace import MarketplaceSource
+    from templates.model.source import PlatformImageSource
+
+    text = b'# Disk DescriptorFile\ncreateType="monolithicFlat"\nRW 8 FLAT "d-flat.vmdk" 0\n'
+    (tmp_path / "d.vmdk").write_bytes(text)
+    (tmp_path / "d-flat.vmdk").write_bytes(bytes(4096))
+    with pytest.raises(DiskFormatError, match=r"data in other files \(d-flat\.vmdk\)") as caught:
+        provide(home, RHEL, tmp_path / "d.vmdk", None)
+    assert "streamOptimized" in (caught.value.hint or "")
+    recipe = {"kind": "file", "path": str(tmp_path / "d.vmdk")}
+    model = PlatformImageSource(type="PlatformImage", publisher="Acme", offer="os", sku="1")
+    for promised, fits in (({}, True), ({"sha256": hashlib.sha256(text).hexdigest()}, False)):
+        image = {
+            "publisher": "Acme",
+            "offer": "os",
+            "sku": "1",
+            "versions": {"1.0.0": {**recipe, **promised}},
+        }
+        services.home.root.mkdir(parents=True, exist_ok=True)
+        (services.home.root / "catalogue.json").write_text(json.dumps({"format": 1, "images": [image]}))
+        if fits:
+            assert MarketplaceSource(model, services).resolve().exact_version == "1.0.0"
+        else:
+            with pytest.raises(DiskFormatError, match="data in other files"):
+                MarketplaceSource(model, services).resolve()

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from builder.deadline import Deadline
+from builder.download.errors import DownloadError
 from builder.errors import ConflictError, InUseError, NotFoundError, PreflightError, UsageError
 from builder.lock import FileLock
 from builder.settings import Home
@@ -138,7 +139,7 @@ def test_a_broken_one_is_named_and_blocks_aloud(home, tmp_path):
 
 
 def test_one_whose_origin_is_lost_can_be_used_but_not_fetched_anew(home, tmp_path):
-    disk = {"1.0.0": {"kind": "file", "path": "/os.qcow2", "format": "qcow2"}}
+    disk = {"1.0.0": {"kind": "file", "path": "/os.qcow2", "format": "qcow2", "sha256": "0" * 64}}
     _add(home, _file(tmp_path / "team.json", versions=disk))
     (home.root / "catalogues/team.origin").write_text("?")
     assert _origin(home) == "team"
@@ -153,8 +154,78 @@ def test_a_relative_path_has_no_start_in_what_came_from_the_network(home, tmp_pa
         Shelf(home).add("https://x.example/team.json?sig=secret", "", "", Deadline(60))
 
 
+def test_what_came_from_the_network_names_no_file_it_does_not_know(home, tmp_path, monkeypatch):
+    """Whoever wrote it has the machine that starts from the disk: it would be theirs to read."""
+    disk = {"1.0.0": {"kind": "file", "path": "/var/lib/other.qcow2"}}
+    text = _file(tmp_path / "team.json", versions=disk).read_bytes()
+    monkeypatch.setattr("builder.download.reading.read_uri", lambda *_: text)
+    with pytest.raises(
+        UsageError, match=r"names a file of this machine, /var/lib/other\.qcow2, without sha256"
+    ):
+        Shelf(home).add("https://x.example/team.json", "", "", Deadline(60))
+    assert _add(home, tmp_path / "team.json").images == 1
+
+
+def test_a_keyring_starts_at_the_folder_too(home, tmp_path, monkeypatch):
+    def disk(keyring):
+        sums = {"url": "https://x.example/SUMS", "style": "inline", "keyring": keyring}
+        return {"1.0.0": {"kind": "download", "url": "https://x.example/a", "sums": sums}}
+
+    _add(home, _file(tmp_path / "team.json", versions=disk("keys/acme.gpg")))
+    _add(home, _file(tmp_path / "named.json", sku="2", versions=disk("acme.gpg")))
+    catalogue = load_catalogue(home)
+    assert catalogue.lookup("acme", "os", "1").recipe.sums.keyring == str(tmp_path / "keys/acme.gpg")
+    assert catalogue.lookup("acme", "os", "2").recipe.sums.keyring == "acme.gpg"
+    text = (tmp_path / "team.json").read_bytes()
+    monkeypatch.setattr("builder.download.reading.read_uri", lambda *_: text)
+    with pytest.raises(UsageError, match=r"relative path keys/acme\.gpg"):
+        Shelf(home).add("https://x.example/team.json", "far", "", Deadline(60))
+
+
+def test_what_it_takes_over_is_told(home, tmp_path):
+    added = _add(
+        home,
+        _file(tmp_path / "a.json", sku="12", version="99.0.0", publisher="Debian", offer="debian-12"),
+    )
+    assert added.replaces == ("Debian:debian-12:12:latest",)
+    aliases = ["Canonical:UbuntuServer:20.04-LTS", "Acme:new:1"]
+    assert _add(home, _file(tmp_path / "b.json", aliases=aliases)).replaces == (aliases[0],)
+    named = _file(tmp_path / "c.json", sku="8-lvm", publisher="RedHat", offer="RHEL")
+    assert _add(home, named).replaces == ("RedHat:RHEL:8-lvm",)
+    assert _add(home, _file(tmp_path / "d.json", sku="2")).replaces == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"description": "\x1b]0;hello\x07"}, "control characters"),
+        ({"description": "a\u202eb"}, "control characters"),
+        ({"versions": {"1\n0": {"kind": "file", "path": "a"}}}, "control characters"),
+        ({"versions": {"1.0": {"kind": "file", "path": "a\0b"}}}, "control characters"),
+        ({"versions": {"1.0": {"kind": "file", "path": "~nobody-here/a"}}}, "no such user"),
+        (
+            {"versions": {"1.0": {"kind": "download", "url": "http://[x/a", "sha256": "0" * 64}}},
+            "is not a catalogue",
+        ),
+    ],
+)
+def test_texts_that_would_do_harm_later_are_refused_now(home, tmp_path, changes, says):
+    with pytest.raises(UsageError, match=says):
+        _add(home, _file(tmp_path / "team.json", **changes))
+
+
+@pytest.mark.parametrize(
+    "source", ["http://[x/team.json", "https:///team.json", "https://h:0/t", "https://h:x/t"]
+)
+def test_what_is_no_address(home, source):
+    with pytest.raises(DownloadError, match="is not an address"):
+        Shelf(home).add(source, "", "", Deadline(60))
+    with pytest.raises(DownloadError, match="another machine"):
+        Shelf(home).add("file://host/team.json", "", "", Deadline(60))
+
+
 def test_an_address_with_a_token_is_kept_and_never_shown(home, tmp_path, monkeypatch):
-    disk = {"1.0.0": {"kind": "file", "path": "/os.qcow2", "format": "qcow2"}}
+    disk = {"1.0.0": {"kind": "file", "path": "/os.qcow2", "format": "qcow2", "sha256": "0" * 64}}
     text = _file(tmp_path / "team.json", versions=disk).read_bytes()
     asked = []
     monkeypatch.setattr("builder.download.reading.read_uri", lambda uri, *_: asked.append(uri) or text)
