@@ -114,6 +114,7 @@ def _guarded(
             validation_id=resolved.routing.validation_id,
             on_error=options.on_error,
             access=resolved.access,
+            data_disks=resolved.data_disks,
         )
         _execute(context, resolved.image_source)
 
@@ -122,7 +123,7 @@ def _execute(context: BuildContext, image_source: ImageSource) -> None:
     checks = context.template.properties.validation
     if checks and checks.source_validation_only:
         disk = source.prepare(context, image_source)
-        failed = validate.run(context, disk.graph, _size(context, disk), disk.access)
+        failed = validate.run(context, disk.graph, _size(context, disk), disk.access, disk.data_disks)
         if failed:
             raise failed
         return
@@ -144,7 +145,10 @@ def _hand_out(
     try:
         with keeping:
             if not validated:
-                failed = validate.run(context, generalize.graph_of(image), image.virtual_size)
+                data_disks = generalize.data_disks_of(image)
+                failed = validate.run(
+                    context, generalize.graph_of(image), image.virtual_size, data_disks=data_disks
+                )
                 passed = failed is None
             if failed and not (checks and checks.continue_distribute_on_failure):
                 raise failed

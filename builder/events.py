@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
@@ -141,7 +141,9 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactProduced(Event):
-    """A run output exists. `id` is an ARM id or empty; sizes in bytes."""
+    """A run output exists. `id` is an ARM id or empty; sizes in bytes, of the OS disk; `data_disks` are the
+    files of the data disks, by lun.
+    """
 
     kind: ClassVar[str] = "artifact"
     run_output: str
@@ -151,6 +153,7 @@ class ArtifactProduced(Event):
     version: str = ""
     size: int = 0
     size_on_disk: int = 0
+    data_disks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

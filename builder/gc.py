@@ -300,7 +300,8 @@ def is_kept_on(home: Home, folder: Path) -> bool:
     for run in runs.directories(home):
         try:
             facts = json.loads((run.kept / "machine.json").read_bytes())
-            if any(folder in Path(layer["path"]).parents for layer in facts["disk"]):
+            disks = [facts["disk"], *(one["disk"] for one in facts.get("dataDisks", ()))]
+            if any(folder in Path(layer["path"]).parents for disk in disks for layer in disk):
                 return True
         except FileNotFoundError:
             continue

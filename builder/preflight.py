@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from builder import doctor
+from builder.disk import data_disk
 from builder.distributors.files import existing_parent
 from builder.errors import EnvironmentProblem, PreflightError
 from builder.vm import accelerator
 from builder.vm.firmware import choose_firmware
 
 if TYPE_CHECKING:
+    from builder.disk.data_disk import DataDiskSize
     from builder.services import Services
     from builder.sources.base import Generation, ResolvedSource
+    from templates.model import DataDisk
 
 MIB = 1024**2
 GIB = 1024**3
@@ -63,7 +66,8 @@ def check_space(services: Services, source: ResolvedSource | None = None) -> Non
     """Raises EnvironmentProblem when the home's file system cannot hold a build, of `source` if known."""
     needed = SPACE_FOR_A_BUILD
     if source is not None:
-        needed = max(needed, source.size // _FILLED) + (0 if source.cached else SPACE_FOR_A_BASE)
+        whole = source.size + sum(disk.size for disk in source.data_disks)
+        needed = max(needed, whole // _FILLED) + (0 if source.cached else SPACE_FOR_A_BASE)
     if not services.read_only:
         services.home.ensure()
     free = shutil.disk_usage(existing_parent(services.home.root)).free
@@ -88,3 +92,18 @@ def check_disk_size(os_disk_size_gb: int, source_size: int) -> int:
             hint="A disk can only grow: raise vmProfile.osDiskSizeGB, or leave it out.",
         )
     return -(-max(wanted, source_size) // MIB) * MIB
+
+
+def expected_data_disks(added: Sequence[DataDisk], source: ResolvedSource) -> tuple[DataDiskSize, ...]:
+    """The data disks of the image: the source's keep their luns, the template's come after the highest.
+
+    Raises PreflightError for more than this machine attaches.
+    """
+    found = data_disk.numbered(source.data_disks, [disk.size_gb * GIB for disk in added])
+    if len(found) > data_disk.MOST:
+        mine = f"{len(source.data_disks)} of the source, {len(added)} of additionalDataDisks"
+        raise PreflightError(
+            f"The image would have {len(found)} data disks; {data_disk.MOST} can be attached here.",
+            details=(mine,),
+        )
+    return found

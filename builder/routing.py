@@ -104,6 +104,8 @@ def step_number(template: ImageTemplate, wanted: str | None) -> int:
 def _why_not(template: ImageTemplate, source: ResolvedSource, source_size: int) -> str:
     if source.os_type != "Linux":
         return "Windows guests have no layers"
+    if template.properties.additional_data_disks or source.data_disks:
+        return "the image has data disks"
     if not source.identity:
         return "the source is not made yet"
     if not source_size and template.properties.vm_profile.os_disk_size_gb:

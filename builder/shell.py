@@ -165,6 +165,11 @@ def _of_image(arm_id: str, services: Services, directory: Path, chosen: accelera
     disk = source.prepare()
     overlay = directory / "os.qcow2"
     qemu_img.create_overlay(overlay, disk.size)
+    data_disks = []
+    for one in disk.data_disks:
+        above = directory / f"{one.node}.qcow2"
+        qemu_img.create_overlay(above, one.size)
+        data_disks.append(replace(one, graph=one.graph.over(above)))
     access = BuildAccess.generate()
     size = resolve_size("", services.settings)
     spec = MachineSpec(
@@ -178,6 +183,7 @@ def _of_image(arm_id: str, services: Services, directory: Path, chosen: accelera
         seed=write_seed(directory / "seed.iso", access, os_type=resolved.os_type),
         os_type=resolved.os_type,
         devices=resolved.devices,
+        data_disks=tuple(data_disks),
         name="goldsmith-shell",
     )
     return _Found(spec, access)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder import resolve, secrets
 from builder.declare import declare
-from builder.distributors.base import ExpectedImage
+from builder.distributors.base import ExpectedImage, Several
 from builder.errors import PreflightError
 from builder.events import EventBus
 from builder.extensions import make_distributor, make_source
@@ -23,6 +23,7 @@ from builder.preflight import (
     check_source_tools,
     check_space,
     check_tools,
+    expected_data_disks,
 )
 from builder.problems import Problems
 from builder.routing import Routing
@@ -38,6 +39,7 @@ from templates.model.distribute import SharedImageDistributor
 
 if TYPE_CHECKING:
     from builder.changes import Change
+    from builder.disk.data_disk import DataDiskSize
     from builder.distributors.base import Distributor
     from builder.services import Services
     from builder.sources.base import ImageSource, ResolvedSource
@@ -56,7 +58,8 @@ class Submission:
     """A template that can be built: all inputs frozen, all targets checked and reserved.
 
     `disk_size` in bytes, 0 when the source's is not known yet; `declared` is what was made or updated of
-    the galleries and definitions beside the template; `access` is the account that the template declares.
+    the galleries and definitions beside the template; `access` is the account that the template declares;
+    `data_disks` are what the image will have beside its OS disk.
     """
 
     image_source: ImageSource
@@ -70,6 +73,7 @@ class Submission:
     disk_size: int
     declared: tuple[Change, ...]
     access: BuildAccess | None = None
+    data_disks: tuple[DataDiskSize, ...] = ()
 
     def release(self) -> None:
         """Give up reservations that were not used."""
@@ -139,7 +143,10 @@ def _submit(
     look_up = partial(resolve_size, profile.vm_size, services.settings)
     machine = problems.catch("/properties/vmProfile/vmSize", look_up)
     disk_size = None
+    data_disks: tuple[DataDiskSize, ...] = ()
     if source is not None:
+        count = partial(expected_data_disks, properties.additional_data_disks, source)
+        data_disks = problems.catch("/properties/additionalDataDisks", count) or ()
         disk_size = _check_source(problems, source, profile.os_disk_size_gb, services)
         problems.check("/properties/validate", partial(check_seeded, template, seeded=source.seeded))
     frozen = problems.catch("", partial(resolve.freeze, document, template, services))
@@ -150,7 +157,7 @@ def _submit(
     validators = _steps(problems, "/properties/validate/inVMValidations", checks, frozen, services)
     # Targets ask for the definitions declared beside them, so these come first, and may go again.
     declared = declare(document, services, undo, problems.catch_at)
-    targets = [] if declared is None else _targets(problems, template, services, source, undo)
+    targets = [] if declared is None else _targets(problems, template, services, source, data_disks, undo)
     problems.raise_if_any()
     assert image_source is not None and source is not None  # noqa: S101 - else a problem was raised
     assert machine is not None  # noqa: S101 - likewise
@@ -171,6 +178,7 @@ def _submit(
         disk_size or 0,
         tuple(declared or ()),
         access,
+        data_disks,
     )
 
 
@@ -232,13 +240,14 @@ def _targets(
     template: ImageTemplate,
     services: Services,
     source: ResolvedSource | None,
+    data_disks: tuple[DataDiskSize, ...],
     undo: ExitStack,
 ) -> list[tuple[Distributor, str]]:
     """Every target with what it will make. Without a source only what does not depend on it is checked."""
     expected = None
     if source is not None:
         size = max(source.size, template.properties.vm_profile.os_disk_size_gb * GIB)
-        expected = ExpectedImage(source.os_type, source.generation, size, source.version_number)
+        expected = ExpectedImage(source.os_type, source.generation, size, source.version_number, data_disks)
     found: list[tuple[Distributor, str]] = []
     taken: dict[str, str] = {}
     for number, model in enumerate(template.properties.distribute):
@@ -252,7 +261,9 @@ def _targets(
             # Without a line there is an error, or where one only asks a remark that says why.
             found.append((distributor, line or "not as things are; see the remarks"))
             if line is not None:
-                problems.catch(place, partial(_claim, distributor.target(), model.run_output_name, taken))
+                more = distributor.more_targets() if isinstance(distributor, Several) else ()
+                for target in (distributor.target(), *more):
+                    problems.catch(place, partial(_claim, target, model.run_output_name, taken))
         elif isinstance(model, SharedImageDistributor):
             problems.catch(place, partial(_find_definition, model, services))
     return found

@@ -12,6 +12,7 @@ from builder.plan import PlannedStep
 from templates.model import PlatformImageSource, SharedImageVersionSource
 
 if TYPE_CHECKING:
+    from builder.disk.data_disk import DataDiskSize
     from builder.errors import GoldsmithError
     from builder.events import Envelope
     from builder.settings import Settings
@@ -52,12 +53,15 @@ class SurveyedSource:
 
 @dataclass(frozen=True, slots=True)
 class SurveyedVm:
-    """The build VM, bounded by this host. `disk_size` in bytes, 0 when not known yet."""
+    """The build VM, bounded by this host. `disk_size` in bytes, 0 when not known yet; `data_disks` are what
+    it and the image have beside the OS disk.
+    """
 
     size: str
     cpus: int
     memory_mib: int
     disk_size: int
+    data_disks: tuple[DataDiskSize, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ def make_survey(
         file=document.file,
         workspace=workspace.name,
         source=_source(template.properties.source, source),
-        vm=SurveyedVm(machine.name, machine.cpus, machine.memory_mib, found.disk_size),
+        vm=SurveyedVm(machine.name, machine.cpus, machine.memory_mib, found.disk_size, found.data_disks),
         timeouts=Timeouts(template.properties.build_timeout_minutes * 60, settings.boot_timeout),
         steps=_with_skips(found.plan.steps),
         changes=(*_of_the_source(source), *changes),

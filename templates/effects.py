@@ -47,11 +47,6 @@ _NO_EFFECT: tuple[tuple[tuple[str, ...], _Test, str], ...] = (
         "Azure's workload optimisation exists only there; the image is distributed as it was built",
     ),
     (
-        ("properties", "additionalDataDisks"),
-        _present,
-        "the image gets its OS disk only, no data disks",
-    ),
-    (
         ("properties", "autoRun"),
         _enabled,
         "there is no template service that would start by itself; `build` always builds when you run it",

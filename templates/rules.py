@@ -14,6 +14,7 @@ from typing import Any
 
 from templates import arm_id
 from templates.checks import parse
+from templates.data_disk_rules import check_data_disks
 from templates.durations import DurationError, parse_duration
 from templates.iso_rules import check_iso
 from templates.model import (
@@ -71,6 +72,7 @@ def check_properties(properties: dict[str, Any], pointer: str, report: Report) -
         report.warn("NothingToValidate", message, join(pointer, "validate"), key=True)
     _check_profile(properties.get("vmProfile"), join(pointer, "vmProfile"), report)
     _check_workload(properties.get("optimize"), join(pointer, "optimize", "workload"), report)
+    check_data_disks(properties.get("additionalDataDisks"), join(pointer, "additionalDataDisks"), report)
     extensions = properties.get(_EXTENSIONS)
     if isinstance(extensions, dict) and "access" in extensions:
         _check_access(extensions["access"], join(pointer, _EXTENSIONS, "access"), report)

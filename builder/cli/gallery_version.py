@@ -94,6 +94,14 @@ def show_version(record: VersionRecord, *, json: bool) -> None:
         typer.echo()
         rows = [(r.region, r.count, r.storage_account_type, r.path) for r in record.replicas]
         print_table(("Region", "Replicas", "Storage", "File"), rows)
+    disks = [
+        (r.region, disk.lun, human_size(disk.size), disk.path)
+        for r in record.replicas
+        for disk in r.data_disks
+    ]
+    if disks:
+        typer.echo()
+        print_table(("Region", "Data disk", "Size", "File"), disks)
 
 
 def _rows(records: list[VersionRecord]) -> list[tuple[object, ...]]:

@@ -11,7 +11,7 @@ from builder.cli.output import human_size, print_json, print_table
 from builder.errors import UsageError
 
 if TYPE_CHECKING:
-    from builder.registry.records import ImageRecord
+    from builder.registry.records import DataDiskRecord, ImageRecord
     from builder.registry.store import Registry
 
 app = typer.Typer(
@@ -63,6 +63,7 @@ def show(image: Image, *, json: Json = False) -> None:
         ("File", str(record.path)),
         ("Size", f"{human_size(record.size)}, {human_size(record.size_on_disk)} on disk"),
         ("Content", record.digest),
+        *((f"Data disk {disk.lun}", data_disk_text(disk)) for disk in record.data_disks),
         ("Source", record.source),
         ("Template", record.template),
         ("Run", record.run_id),
@@ -79,8 +80,11 @@ def verify(
 ) -> None:
     """Check an image: its file, VHD footer, partition table and, for a managed image, its content.
 
+    The data disks of a managed image are checked as well.
+
     Exit code 1 when it is damaged.
     """
+    from dataclasses import replace
     from pathlib import Path
 
     from builder.disk.verify import verify_vhd
@@ -88,6 +92,9 @@ def verify(
     file = Path(image)
     record = None if file.is_file() else _find(image)
     report = verify_vhd(record.path, record.digest) if record else verify_vhd(file)
+    if record and record.data_disks:
+        checked = [verify_vhd(disk.path, disk.digest) for disk in record.data_disks]
+        report = replace(report, data_disks=tuple(checked))
     if json:
         from builder.as_json import to_json
 
@@ -98,15 +105,16 @@ def verify(
         ("VHD", f"fixed, {human_size(report.virtual_size)}, {human_size(report.size_on_disk)} on disk"),
         ("Partitions", ", ".join(report.partitions) or "none"),
         ("Content", f"{report.digest} ({'as recorded' if record and record.digest else 'not recorded'})"),
+        *(("Data disk", f"{one.path}, as recorded") for one in report.data_disks),
     )
     typer.echo("The image is sound.")
 
 
 @app.command()
 def delete(image: Image, *, yes: Yes = False) -> None:
-    """Delete a managed image and its file."""
+    """Delete a managed image and its files."""
     record = _find(image)
-    confirm(f"Delete the managed image {record.resource_group}/{record.name} and its file?", yes=yes)
+    confirm(f"Delete the managed image {record.resource_group}/{record.name} and its files?", yes=yes)
     open_registry().delete_image(record.id)
     typer.echo(f"Deleted {record.id}")
 
@@ -117,6 +125,11 @@ def open_registry() -> Registry:
     from builder.settings import Home
 
     return Registry(Home())
+
+
+def data_disk_text(disk: DataDiskRecord) -> str:
+    """A data disk on one line."""
+    return f"{human_size(disk.size)}, {human_size(disk.size_on_disk)} on disk: {disk.path}"
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.disk.ext4 import Ext4Image
 from builder.disk.fat import FatImage
 from builder.disk.partitions import Partition, partitions
+from builder.disk.vhd import read_footer
 from builder.disk.view import FileView, UnsupportedFilesystem
 from builder.disk.xfs import XfsImage
 
@@ -36,17 +37,33 @@ _HEAD = 68 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FileSystem:
-    """What a partition holds: `kind` as in fstab, its UUID and label as blkid writes them."""
+    """What a partition holds: `kind` as in fstab, its UUID and label as blkid writes them. `lun` is that of
+    its data disk; partition 0 is a whole disk without a table.
+    """
 
     partition: Partition
     kind: str
     uuid: str = ""
     label: str = ""
+    lun: int | None = None
 
 
 def file_systems(path: Path) -> list[FileSystem]:
     """What each partition of a raw disk or fixed VHD holds. Raises PartitionTableError."""
     return [identify(path, partition) for partition in partitions(path)]
+
+
+def on_data_disk(path: Path, lun: int) -> list[FileSystem]:
+    """What the data disk in a fixed VHD holds, in its partitions or without any. Raises VhdError, and
+    PartitionTableError for a table that cannot be read.
+    """
+    whole = identify(path, Partition(0, 0, read_footer(path).current_size, "", ""))
+    with path.open("rb") as file:
+        table = file.read(512)[510:] == b"\x55\xaa"
+    # The boot sectors of these two end as a partition table does.
+    if table and whole.kind not in ("vfat", "ntfs"):
+        return [replace(system, lun=lun) for system in file_systems(path)]
+    return [replace(whole, lun=lun)] if whole.kind else []
 
 
 def find_root(path: Path) -> tuple[Partition, FileView]:

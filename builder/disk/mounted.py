@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.disk.ext4 import Ext4Image
 from builder.disk.fat import FatImage
-from builder.disk.filesystem import VIEWS, FileSystem, file_systems
+from builder.disk.filesystem import VIEWS, FileSystem, file_systems, on_data_disk
 from builder.disk.partitions import Partition
 from builder.disk.view import FileView
 from templates.errors import GoldsmithError
@@ -19,6 +19,10 @@ _MAX_LINKS = 40
 # Not on the disk, or nothing to find in them.
 _ELSEWHERE = {"swap", "tmpfs", "proc", "sysfs", "devpts", "nfs", "nfs4", "cifs", "iso9660", "9p", "overlay"}
 _FIRST_DISK = re.compile(r"/dev/(?:(?:s|v|xv|h)da|nvme0n1p|mmcblk0p)(\d+)")
+# A data disk by its lun, as the guest has it here and in Azure.
+_DATA_DISK = re.compile(
+    r"/dev/disk/(?:by-id/(?:virtio-|ata-QEMU_HARDDISK_)|azure/scsi1/)lun(\d+)(?:-part(\d+))?"
+)
 _BY = {"uuid": "UUID", "label": "LABEL", "partuuid": "PARTUUID", "partlabel": "PARTLABEL"}
 
 
@@ -100,20 +104,28 @@ class MountedImage:
         return self._links[path]
 
 
-def join(path: Path, root: Partition, view: FileView) -> tuple[MountedImage, tuple[str, ...]]:
-    """The whole tree of an image whose root is `view`, and what could not be looked into, in words."""
+def join(
+    path: Path, root: Partition, view: FileView, data_disks: Mapping[int, Path] | None = None
+) -> tuple[MountedImage, tuple[str, ...]]:
+    """The whole tree of an image whose root is `view`, and what could not be looked into, in words.
+
+    `data_disks` (by lun) belong to it as far as its fstab mounts them. Raises PartitionTableError.
+    """
     found = {system.partition.number: system for system in file_systems(path)}
+    disks: dict[int | None, Path] = {None: path, **dict((data_disks or {}).items())}
+    beside = [one for lun, disk in (data_disks or {}).items() for one in on_data_disk(disk, lun)]
     mounts: dict[str, FileView] = {"/": view}
     unproved: list[str] = []
     seen = {root.number}
     for device, point, kind, options in _fstab(view.read("/etc/fstab") or b""):
-        system = _match(device, list(found.values()))
+        system = _match(device, [*found.values(), *beside])
         if system is None:
             if "mapper" in device or not {"nofail", "noauto"} & options:
                 unproved.append(f"{point} ({kind} on {device})")
             continue
-        seen.add(system.partition.number)
-        _mount(path, system, point, mounts, unproved)
+        if system.lun is None:
+            seen.add(system.partition.number)
+        _mount(disks[system.lun], system, point, mounts, unproved)
     for system in found.values():
         if system.partition.number in seen:
             continue
@@ -152,8 +164,8 @@ def _fstab(content: bytes) -> Iterator[tuple[str, str, str, set[str]]]:
 
 
 def _match(device: str, systems: Sequence[FileSystem]) -> FileSystem | None:
-    """The partition that fstab's first field names; None when it is on no partition of this disk."""
-    numbered = _FIRST_DISK.fullmatch(device)
+    """The partition that fstab's first field names; None when it is on none of these disks."""
+    numbered, by_lun = _FIRST_DISK.fullmatch(device), _DATA_DISK.fullmatch(device)
     tag, _, value = device.partition("=")
     if device.startswith("/dev/disk/by-"):
         kind, _, value = device.removeprefix("/dev/disk/by-").partition("/")
@@ -167,7 +179,9 @@ def _match(device: str, systems: Sequence[FileSystem]) -> FileSystem | None:
             "PARTUUID": part.unique,
             "PARTLABEL": part.name,
         }
-        if numbered and int(numbered[1]) == part.number:
+        if numbered and system.lun is None and int(numbered[1]) == part.number:
+            return system
+        if by_lun and (int(by_lun[1]), int(by_lun[2] or 0)) == (system.lun, part.number):
             return system
         if value and names.get(tag, "").casefold() == value:
             return system

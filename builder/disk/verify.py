@@ -19,6 +19,7 @@ class VerifyReport:
     size_on_disk: int
     digest: str
     partitions: tuple[str, ...]
+    data_disks: tuple[VerifyReport, ...] = ()
 
 
 def verify_vhd(path: Path, digest: str = "") -> VerifyReport:

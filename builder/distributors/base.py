@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from builder.changes import Change
+from builder.disk.data_disk import DataDiskSize
 from builder.sources.base import Generation, OsType
 
 
@@ -21,6 +22,22 @@ class ExpectedImage:
     generation: Generation
     size: int
     source_version: str | None = None
+    data_disks: tuple[DataDiskSize, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedDataDisk:
+    """A flattened data disk, a fixed VHD beside the OS disk's; see FinishedImage."""
+
+    lun: int
+    vhd: Path
+    virtual_size: int
+    digest_of: Callable[[], str]
+
+    @property
+    def digest(self) -> str:
+        """See FinishedImage."""
+        return self.digest_of()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,7 @@ class FinishedImage:
     run_id: str
     source_version: str | None = None
     reused: bool = False
+    data_disks: tuple[FinishedDataDisk, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -50,7 +68,9 @@ class FinishedImage:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One run output: `artifact_id` for registry targets, a path for all. Sizes in bytes."""
+    """One run output: `artifact_id` for registry targets, a path for all. Sizes in bytes; `data_disks` are
+    the files of the data disks, by lun.
+    """
 
     run_output: str
     type: str
@@ -60,6 +80,7 @@ class Artifact:
     size: int = 0
     size_on_disk: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
+    data_disks: tuple[Path, ...] = ()
 
 
 @runtime_checkable
@@ -69,6 +90,14 @@ class Early(Protocol):
     def begin(self, vhd: Path) -> None:
         """`vhd` will not change any more; whether it is handed out is not known yet. Never raises; what was
         begun in vain goes with `release`."""
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A distributor whose data disks become files of their own."""
+
+    def more_targets(self) -> Sequence[str]:
+        """Like `Distributor.target`, for each of them; asked after `preflight`."""
 
 
 class Distributor(Protocol):

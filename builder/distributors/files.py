@@ -5,13 +5,19 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from builder.disk.data_disk import beside
 from builder.disk.extents import allocated_size, link_or_copy, sync_file
 from builder.disk.vhd import check_fixed_vhd
 from builder.errors import EnvironmentProblem, PreflightError
+
+if TYPE_CHECKING:
+    from builder.distributors.base import FinishedDataDisk
+    from builder.registry.records import DataDiskRecord
 
 GIB = 1024**3
 READ_ONLY = 0o444
@@ -39,6 +45,18 @@ def link_into_home(vhd: Path, place: Path) -> None:
         link_or_copy(vhd, place)
         place.chmod(READ_ONLY)
         sync_file(place)
+
+
+def link_data_disks(disks: Sequence[FinishedDataDisk], place: Path) -> tuple[DataDiskRecord, ...]:
+    """Give the data disks of the image at `place` their names beside it, as `link_into_home` does."""
+    from builder.registry.records import DataDiskRecord
+
+    made = []
+    for disk in disks:
+        path = beside(place, disk.lun)
+        link_into_home(disk.vhd, path)
+        made.append(DataDiskRecord(disk.lun, path, disk.virtual_size, allocated_size(path), disk.digest))
+    return tuple(made)
 
 
 def require_space(folder: Path, needed: int) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from builder.cancellation import deferred
 from builder.changes import Change
+from builder.disk.data_disk import beside
 from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
-from builder.distributors.files import folder_name, link_into_home
+from builder.distributors.files import folder_name, link_data_disks, link_into_home
 from builder.errors import GoldsmithError, NotFoundError, PreflightError
 from builder.registry.places import remove_file
 from builder.registry.records import ImageRecord
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.distributors.base import ExpectedImage, FinishedImage
+    from builder.registry.records import DataDiskRecord
     from builder.services import Services
     from templates.model.distribute import ManagedImageDistributor as ManagedImageModel
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 class ManagedImageDistributor:
     """Records the image and links its file into `images/<group>/<name>/`.
 
-    An image of that id is replaced, as AIB does; its file goes once the new one is recorded.
+    An image of that id is replaced, as AIB does; its files go once the new one is recorded. Data disks lie
+    beside the OS disk.
     """
 
     def __init__(self, model: ManagedImageModel, services: Services) -> None:
@@ -63,24 +66,30 @@ class ManagedImageDistributor:
         made = f"made {old.created_at:%Y-%m-%d %H:%M} UTC by the template '{old.template}'"
         return (
             Change("replace", "managedImage", old.id, made),
-            Change("delete", "file", str(old.path), "the disk of the image that is replaced"),
+            *(
+                Change("delete", "file", str(file), "a disk of the image that is replaced")
+                for file in old.files
+            ),
         )
 
     def distribute(self, image: FinishedImage) -> Artifact:
         """Link, record, then remove what was replaced."""
         place = self._place(image.run_id)
+        files = (place, *(beside(place, disk.lun) for disk in image.data_disks))
         was_there = place.exists()
         try:
             link_into_home(image.vhd, place)
-            record = self._record(image, place)
+            record = self._record(image, place, link_data_disks(image.data_disks, place))
             with deferred():  # a cancel comes before the new image is recorded, or after the old one is gone
                 old = self._services.registry.put_image(record)
-                if old is not None and old.path != place:
-                    remove_file(old.path, self._services.home.images)
+                for file in old.files if old is not None else ():
+                    if file not in record.files:
+                        remove_file(file, self._services.home.images)
         except BaseException:
             with deferred():
                 if not was_there and not self._may_be_recorded(place):
-                    remove_file(place, self._services.home.images)
+                    for file in files:
+                        remove_file(file, self._services.home.images)
             raise
         return Artifact(
             run_output=self._model.run_output_name,
@@ -90,6 +99,7 @@ class ManagedImageDistributor:
             size=record.size,
             size_on_disk=record.size_on_disk,
             tags=record.tags,
+            data_disks=record.files[1:],
         )
 
     def release(self) -> None:
@@ -113,7 +123,9 @@ class ManagedImageDistributor:
         )
         return folder / f"{run_id}.vhd"
 
-    def _record(self, image: FinishedImage, place: Path) -> ImageRecord:
+    def _record(
+        self, image: FinishedImage, place: Path, data_disks: tuple[DataDiskRecord, ...]
+    ) -> ImageRecord:
         resource = parse_managed_image(self._model.image_id)
         return ImageRecord(
             id=str(resource),
@@ -131,4 +143,5 @@ class ManagedImageDistributor:
             run_id=image.run_id,
             tags=dict(self._model.artifact_tags),
             created_at=datetime.now(UTC),
+            data_disks=data_disks,
         )

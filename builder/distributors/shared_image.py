@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from builder.cancellation import deferred
 from builder.changes import Change
+from builder.disk.data_disk import beside
 from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
-from builder.distributors.files import folder_name, link_into_home
+from builder.distributors.files import folder_name, link_data_disks, link_into_home
 from builder.distributors.regions import PlannedRegion, plan_regions
 from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundError, PreflightError
 from builder.registry import rules
@@ -33,7 +34,7 @@ _LARGEST = {"Full": 2 * TIB, "Shallow": 32 * TIB}
 
 
 class SharedImageDistributor:
-    """Publishes the image as a version: one file per region, all links of the same.
+    """Publishes the image as a version: one file per disk and region, all links of the same.
 
     A version named in `galleryImageId` is reserved by `preflight`; one numbered by `versioning`
     (`Latest` when nothing is said, as in AIB) gets its number when it is distributed. One who only
@@ -84,7 +85,7 @@ class SharedImageDistributor:
                 self._reserved = None
         except BaseException:
             with deferred():
-                self._take_back(version, regions)
+                self._take_back(version, regions, image)
             raise
         main = done.replica()
         if main is None:
@@ -98,6 +99,7 @@ class SharedImageDistributor:
             size=done.size,
             size_on_disk=main.size_on_disk,
             tags=done.tags,
+            data_disks=main.files[1:],
         )
 
     def release(self) -> None:
@@ -139,9 +141,11 @@ class SharedImageDistributor:
                 f"{expected.generation}, or a source of generation {definition.generation}.",
             )
         largest = _LARGEST[self._model.replication_mode]
-        if expected.size > largest:
+        for size in (expected.size, *(disk.size for disk in expected.data_disks)):
+            if size <= largest:
+                continue
             raise PreflightError(
-                f"The disk of {expected.size / TIB:.1f} TiB is larger than the {largest // TIB} TiB an image "
+                f"The disk of {size / TIB:.1f} TiB is larger than the {largest // TIB} TiB an image "
                 f"version may have in replication mode {self._model.replication_mode}."
             )
 
@@ -180,21 +184,25 @@ class SharedImageDistributor:
     ) -> ReplicaRecord:
         place = self._place(version, region)
         link_into_home(image.vhd, place)
+        data_disks = link_data_disks(image.data_disks, place)
         return ReplicaRecord(
             region=region.name,
             count=region.count,
             storage_account_type=region.storage_account_type,
             path=place,
             size_on_disk=allocated_size(place),
+            data_disks=data_disks,
         )
 
-    def _take_back(self, version: VersionRecord, regions: list[PlannedRegion]) -> None:
+    def _take_back(self, version: VersionRecord, regions: list[PlannedRegion], image: FinishedImage) -> None:
         if self._may_be_published(version):
             self._reserved = None
             return
         for region in regions:
-            with contextlib.suppress(OSError):
-                remove_file(self._place(version, region), self._services.home.regions)
+            place = self._place(version, region)
+            for file in (*(beside(place, disk.lun) for disk in image.data_disks), place):
+                with contextlib.suppress(OSError):
+                    remove_file(file, self._services.home.regions)
         self.release()
 
     def _may_be_published(self, version: VersionRecord) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from builder.cancellation import deferred
 from builder.changes import Change
 from builder.disk.ahead import CopyAhead
+from builder.disk.data_disk import beside
 from builder.disk.extents import allocated_size, clone
 from builder.disk.known_files import KnownFiles
 from builder.disk.vhd import VhdError, check_fixed_vhd, read_footer
@@ -36,13 +38,14 @@ class VhdDistributor:
     """Copies the image to `uri` (a path or file://), or to `<runOutputName>.vhd` in the output folder.
 
     The copy is independent of the home: a reflink or a sparse copy, never a link. A `uri` that is a
-    folder, or ends with `/`, gets `<runOutputName>.vhd` in it.
+    folder, or ends with `/`, gets `<runOutputName>.vhd` in it. Data disks go beside it: `web-lun0.vhd`.
     """
 
     def __init__(self, model: VhdModel, services: Services) -> None:
         self._model = model
         self._services = services
         self._ahead: CopyAhead | None = None
+        self._luns: tuple[int, ...] = ()
 
     @cached_property
     def place(self) -> Path:
@@ -53,10 +56,16 @@ class VhdDistributor:
         """The file, links resolved."""
         return os.path.realpath(self.place)
 
+    def more_targets(self) -> tuple[str, ...]:
+        """The files of the data disks, links resolved."""
+        return tuple(os.path.realpath(beside(self.place, lun)) for lun in self._luns)
+
     def preflight(self, expected: ExpectedImage) -> str:
         """Check that the place can be written. Raises PreflightError, EnvironmentProblem."""
         place = self.place
-        _check_replaceable(place)
+        self._luns = tuple(disk.lun for disk in expected.data_disks)
+        for file in self._files:
+            _check_replaceable(file)
         folder = place.parent
         if self._model.uri.strip() and not folder.is_dir():
             raise PreflightError(
@@ -73,8 +82,10 @@ class VhdDistributor:
         return f"{'replaces' if place.exists() else 'VHD'} {place}"
 
     def changes(self) -> tuple[Change, ...]:
-        """The file."""
-        return (Change("replace" if self.place.exists() else "create", "vhd", str(self.place)),)
+        """The files."""
+        return tuple(
+            Change("replace" if file.exists() else "create", "vhd", str(file)) for file in self._files
+        )
 
     def begin(self, vhd: Path) -> None:
         """Copy what will be asked for once it is proved. Whatever is in the way is told then."""
@@ -83,16 +94,21 @@ class VhdDistributor:
             self._ahead = CopyAhead.begin(vhd, self.place.parent)
 
     def distribute(self, image: FinishedImage) -> Artifact:
-        """Copy, check the copy, and only then put it in place of what was there.
+        """Copy, check the copy, and only then put it in place of what was there; the data disks before the OS
+        disk. When one of them fails, those that were not there before go again.
 
         What an earlier build put there and nobody touched since is left as it is, when it is the same.
         """
         place = self.place
-        _check_replaceable(place)  # once more: a build takes its time
+        data_disks = {beside(place, disk.lun): disk for disk in image.data_disks}
+        for file in (place, *data_disks):
+            _check_replaceable(file)  # once more: a build takes its time
         check_fixed_vhd(image.vhd)
         known = KnownFiles(self._services.home.known_files)
         if not (image.reused and known.digest(place) == image.digest):
-            with explained(place):
+            with explained(place), _gone_unless_whole(data_disks):
+                for file, disk in data_disks.items():
+                    self._copy(disk.vhd, file)
                 self._put(image, place)
             known.note(place, image.digest)
         return Artifact(
@@ -102,6 +118,7 @@ class VhdDistributor:
             size=image.virtual_size,
             size_on_disk=allocated_size(place),
             tags=dict(self._model.artifact_tags),
+            data_disks=tuple(data_disks),
         )
 
     def release(self) -> None:
@@ -113,15 +130,22 @@ class VhdDistributor:
         if self._ahead is not None and self._ahead.source == image.vhd:
             self._ahead.appear(place, check_fixed_vhd)
             return
-        space_for(image.vhd, place.parent)
+        self._copy(image.vhd, place)
+
+    def _copy(self, vhd: Path, place: Path) -> None:
+        space_for(vhd, place.parent)
         place.parent.mkdir(parents=True, exist_ok=True)
-        with self._journaled(image) as announce:
-            clone(image.vhd, place, verify=check_fixed_vhd, announce=announce)
+        with self._journaled(vhd) as announce:
+            clone(vhd, place, verify=check_fixed_vhd, announce=announce)
+
+    @property
+    def _files(self) -> tuple[Path, ...]:
+        return (self.place, *(beside(self.place, lun) for lun in self._luns))
 
     @contextmanager
-    def _journaled(self, image: FinishedImage) -> Iterator[Callable[[Path], None]]:
-        """Notes an unfinished copy in the journal of the workspace the image lies in, until it is gone."""
-        journal = Journal(Places(self._services.home, image.vhd.parent.name).journal)
+    def _journaled(self, vhd: Path) -> Iterator[Callable[[Path], None]]:
+        """Notes an unfinished copy in the journal of the workspace that `vhd` lies in, until it is gone."""
+        journal = Journal(Places(self._services.home, vhd.parent.name).journal)
         parts: list[Path] = []
 
         def announce(part: Path) -> None:
@@ -135,6 +159,20 @@ class VhdDistributor:
             for part in parts:
                 if not part.exists():
                     journal.gone(f"part:{part}")
+
+
+@contextmanager
+def _gone_unless_whole(files: Iterable[Path]) -> Iterator[None]:
+    """When the block fails, remove those of `files` that were not there before it."""
+    new = [file for file in files if not os.path.lexists(file)]
+    try:
+        yield
+    except BaseException:
+        with deferred():
+            for file in new:
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
+        raise
 
 
 def place_of(model: VhdModel, base_dir: Path, output_dir: Path) -> Path:

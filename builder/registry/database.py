@@ -18,7 +18,8 @@ from sqlalchemy.pool import StaticPool
 from builder.errors import EnvironmentProblem
 from builder.registry.schema import Base, MetaRow
 
-FORMAT = 1
+FORMAT = 2
+"""1: without data disks, which a Goldsmith that knows only that would take for orphans."""
 _BUSY_SECONDS = 30
 # A version that was reported must outlive a power cut; its files are synced before it is recorded.
 SYNCHRONOUS = "FULL"
@@ -99,6 +100,16 @@ class Database:
                 f"(format {found}, this one knows {FORMAT}).",
                 hint="Update Goldsmith, or use another home (GOLDSMITH_HOME).",
             )
+        if int(found) < FORMAT:
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """From format 1: there is a table more, and nothing in it."""
+        with self.write() as session:
+            row = session.get(MetaRow, "format")
+            if row is not None and int(row.value) < FORMAT:  # else another process was faster
+                Base.metadata.create_all(session.connection())
+                row.value = str(FORMAT)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ class Images(Part):
     """The registry's part for managed images."""
 
     def put_image(self, record: ImageRecord) -> ImageRecord | None:
-        """Record an image, in place of one with the same id; the one it replaces, whose file is now
+        """Record an image, in place of one with the same id; the one it replaces, whose files are now
         the caller's to remove.
         """
         resource = parse_managed_image(record.id)
@@ -36,6 +36,9 @@ class Images(Part):
             row.source, row.template, row.run_id = record.source, record.template, record.run_id
             row.tags = dict(record.tags)
             row.created_at = record.created_at
+            row.data_disks.clear()
+            session.flush()  # the old disks' luns are free before the new ones come
+            row.data_disks = [self._data_disk_row(disk) for disk in record.data_disks]
             return old
 
     def find_image(self, arm_id: str) -> ImageRecord:
@@ -60,7 +63,7 @@ class Images(Part):
             return [self._image(row) for row in session.scalars(select(ImageRow).order_by(ImageRow.key))]
 
     def delete_image(self, arm_id: str) -> ImageRecord:
-        """Forget a managed image and remove its file. Raises NotFoundError."""
+        """Forget a managed image and remove its files. Raises NotFoundError."""
         resource = parse_managed_image(arm_id)
         with self._db.write() as session:
             row = session.get(ImageRow, resource.key)
@@ -69,7 +72,8 @@ class Images(Part):
             record = self._image(row)
             session.delete(row)
         # Row first: a crash in between leaves an orphan for gc, never an image without its file.
-        remove_file(record.path, self.home.images)
+        for file in record.files:
+            remove_file(file, self.home.images)
         return record
 
     def _image(self, row: ImageRow) -> ImageRecord:
@@ -89,4 +93,5 @@ class Images(Part):
             run_id=row.run_id,
             tags=dict(row.tags),
             created_at=row.created_at,
+            data_disks=tuple(self._data_disk(disk) for disk in row.data_disks),
         )

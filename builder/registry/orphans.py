@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from builder.registry import rules
 from builder.registry.part import Part
 from builder.registry.places import remove_file
 from builder.registry.records import Orphan, Reclaimed
-from builder.registry.schema import ImageRow, ReplicaRow, VersionRow
+from builder.registry.schema import DataDiskRow, ImageRow, ReplicaRow, VersionRow
 
 # A build makes a folder an instant before the file in it.
 _EMPTY_SECONDS = 3600.0
@@ -53,7 +54,7 @@ class Orphans(Part):
                 if is_alive(row.owner)
             }
             found = [
-                *(f for f in _vhds(self.home.images, known) if not is_live_run(f.stem)),
+                *(f for f in _vhds(self.home.images, known) if not is_live_run(_run_of(f))),
                 *(
                     f
                     for f in _vhds(self.home.regions, known)
@@ -69,7 +70,8 @@ class Orphans(Part):
             return orphans
 
     def _known(self, session: Session) -> set[str]:
-        texts = [*session.scalars(select(ImageRow.path)), *session.scalars(select(ReplicaRow.path))]
+        columns = (ImageRow.path, ReplicaRow.path, DataDiskRow.path)
+        texts = [text for column in columns for text in session.scalars(select(column))]
         return {os.path.realpath(self._loaded(text)) for text in texts}
 
     def _files_of(self, row: VersionRow) -> list[Path]:
@@ -87,6 +89,11 @@ def _folder_of(row: VersionRow) -> tuple[str, str, str]:
     definition = row.definition
     number = rules.format_version((row.major, row.minor, row.patch))
     return definition.gallery.name.casefold(), definition.name.casefold(), number
+
+
+def _run_of(file: Path) -> str:
+    """The run that made a file of images/: `<run>.vhd`, or `<run>-lun0.vhd` for a data disk."""
+    return re.sub(r"-lun\d+\Z", "", file.stem)
 
 
 def _vhds(root: Path, known: set[str]) -> Iterator[Path]:

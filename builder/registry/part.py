@@ -7,6 +7,8 @@ from pathlib import Path
 
 from builder.errors import NotFoundError
 from builder.registry.database import Database
+from builder.registry.records import DataDiskRecord
+from builder.registry.schema import DataDiskRow
 from builder.settings import Home
 from templates.arm_id import ResourceId
 
@@ -30,6 +32,18 @@ class Part:
 
     def _loaded(self, text: str) -> Path:
         return self.home.root / text
+
+    def _data_disk_row(self, disk: DataDiskRecord) -> DataDiskRow:
+        return DataDiskRow(
+            lun=disk.lun,
+            path=self._stored(disk.path),
+            size=disk.size,
+            size_on_disk=disk.size_on_disk,
+            digest=disk.digest,
+        )
+
+    def _data_disk(self, row: DataDiskRow) -> DataDiskRecord:
+        return DataDiskRecord(row.lun, self._loaded(row.path), row.size, row.size_on_disk, row.digest)
 
 
 def now() -> datetime:

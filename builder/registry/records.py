@@ -57,6 +57,17 @@ class DefinitionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DataDiskRecord:
+    """A data disk of a managed image or of a version's copy; `lun` is its number, from 0."""
+
+    lun: int
+    path: Path
+    size: int
+    size_on_disk: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaRecord:
     """The copy of a version in one region. `count` is what the template asked for; here one file
     serves them all. `exclude_from_latest` overrides the version's flag when it is not None.
@@ -68,6 +79,12 @@ class ReplicaRecord:
     path: Path
     size_on_disk: int
     exclude_from_latest: bool | None = None
+    data_disks: tuple[DataDiskRecord, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file of the copy: the OS disk first."""
+        return (self.path, *(disk.path for disk in self.data_disks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +154,12 @@ class ImageRecord:
     run_id: str
     tags: Mapping[str, str]
     created_at: datetime
+    data_disks: tuple[DataDiskRecord, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file it has: the OS disk first."""
+        return (self.path, *(disk.path for disk in self.data_disks))
 
 
 @dataclass(frozen=True, slots=True)

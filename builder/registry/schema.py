@@ -1,4 +1,4 @@
-"""The tables of the registry (format 1). ARM ids are keys in lower case beside the spelling given."""
+"""The tables of the registry (format 2). ARM ids are keys in lower case beside the spelling given."""
 
 from __future__ import annotations
 
@@ -134,6 +134,9 @@ class ReplicaRow(Base):
     path: Mapped[str]
     size_on_disk: Mapped[int]
     exclude_from_latest: Mapped[bool | None]
+    data_disks: Mapped[list[DataDiskRow]] = relationship(
+        cascade="all, delete-orphan", lazy="selectin", order_by="DataDiskRow.lun"
+    )
 
 
 class ImageRow(Base):
@@ -156,3 +159,21 @@ class ImageRow(Base):
     run_id: Mapped[str]
     tags: Mapped[dict[str, str]]
     created_at: Mapped[datetime]
+    data_disks: Mapped[list[DataDiskRow]] = relationship(
+        cascade="all, delete-orphan", lazy="selectin", order_by="DataDiskRow.lun"
+    )
+
+
+class DataDiskRow(Base):
+    """A data disk of a managed image or of a version's copy (since format 2)."""
+
+    __tablename__ = "data_disks"
+    __table_args__ = (UniqueConstraint("image_key", "lun"), UniqueConstraint("replica_id", "lun"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_key: Mapped[str | None] = mapped_column(ForeignKey("images.key", ondelete="CASCADE"))
+    replica_id: Mapped[int | None] = mapped_column(ForeignKey("replicas.id", ondelete="CASCADE"))
+    lun: Mapped[int]
+    path: Mapped[str]
+    size: Mapped[int]
+    size_on_disk: Mapped[int]
+    digest: Mapped[str]

@@ -129,7 +129,8 @@ class Versions(Part):
             session.delete(row)
         # Row first: a crash in between leaves an orphan for gc, never a version without its file.
         for replica in record.replicas:
-            remove_file(replica.path, self.home.regions)
+            for file in replica.files:
+                remove_file(file, self.home.regions)
         return record
 
     def _refuse_taken(
@@ -171,6 +172,7 @@ class Versions(Part):
             path=self._stored(replica.path),
             size_on_disk=replica.size_on_disk,
             exclude_from_latest=replica.exclude_from_latest,
+            data_disks=[self._data_disk_row(disk) for disk in replica.data_disks],
         )
 
     def _version(self, row: VersionRow) -> VersionRecord:
@@ -204,6 +206,7 @@ class Versions(Part):
             path=self._loaded(row.path),
             size_on_disk=row.size_on_disk,
             exclude_from_latest=row.exclude_from_latest,
+            data_disks=tuple(self._data_disk(disk) for disk in row.data_disks),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from builder.disk.data_disk import DataDisk, DataDiskSize
 from builder.disk.graph import BlockGraph
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ResolvedSource:
     `devices` is the hardware its guest has drivers for. `seeded`: whether a guest of it takes our
     cloud-init seed, as far as is known; without it nobody enters the finished image to validate it.
     `frozen` says what a source that gives another disk tomorrow (a bootstrap, an address whose file changes)
-    gave here, when it is cached.
+    gave here, when it is cached. `data_disks` are what the image has beside its OS disk.
     """
 
     identity: str
@@ -51,6 +52,7 @@ class ResolvedSource:
     devices: Devices = "virtio"
     seeded: bool = True
     frozen: str = ""
+    data_disks: tuple[DataDiskSize, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class SourceDisk:
     size: int
     access: BuildAccess | None = None
     seeded: bool = True
+    data_disks: tuple[DataDisk, ...] = ()
 
 
 class ImageSource(Protocol):

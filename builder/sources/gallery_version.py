@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from builder.errors import NotFoundError, PreflightError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk, usual_devices
-from builder.sources.registered import check_there, identity_of, open_vhd, with_known
+from builder.sources.registered import (
+    check_there,
+    identity_of,
+    open_vhd,
+    sizes_of,
+    with_data_disks,
+    with_known,
+)
 from templates.arm_id import parse_image_version
 from templates.model.source import SharedImageVersionSource
 
@@ -26,7 +33,8 @@ class GalleryVersionSource:
     def resolve(self) -> ResolvedSource:
         """Find the exact version and its file. Raises NotFoundError, PreflightError."""
         record = self._record
-        check_there(self._replica.path, self._what)
+        for file in (self._replica.path, *(disk.path for disk in self._replica.data_disks)):
+            check_there(file, self._what)
         return ResolvedSource(
             identity=self._identity,
             description=record.id,
@@ -37,11 +45,13 @@ class GalleryVersionSource:
             size=record.size,
             cached=True,
             devices=usual_devices(record.os_type),
+            data_disks=sizes_of(self._replica.data_disks),
         )
 
     def prepare(self) -> SourceDisk:
         """Open the version's VHD. Raises NotFoundError, VhdError."""
-        return open_vhd(self._replica.path, self._what, self._identity, self._services)
+        disk = open_vhd(self._replica.path, self._what, self._identity, self._services)
+        return with_data_disks(disk, self._replica.data_disks, self._what, self._services)
 
     @property
     def _identity(self) -> str:

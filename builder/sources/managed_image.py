@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from builder.errors import NotFoundError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk, usual_devices
-from builder.sources.registered import check_there, identity_of, open_vhd, with_known
+from builder.sources.registered import (
+    check_there,
+    identity_of,
+    open_vhd,
+    sizes_of,
+    with_data_disks,
+    with_known,
+)
 from templates.model.source import ManagedImageSource as ManagedImageModel
 
 if TYPE_CHECKING:
@@ -25,7 +32,9 @@ class ManagedImageSource:
     def resolve(self) -> ResolvedSource:
         """Find the image and its file. Raises NotFoundError."""
         record = self._record
-        check_there(record.path, f"the managed image {record.name}")
+        what = f"the managed image {record.name}"
+        for file in (record.path, *(disk.path for disk in record.data_disks)):
+            check_there(file, what)
         return ResolvedSource(
             identity=self._identity,
             description=record.id,
@@ -35,13 +44,15 @@ class ManagedImageSource:
             size=record.size,
             cached=True,
             devices=usual_devices(record.os_type),
+            data_disks=sizes_of(record.data_disks),
         )
 
     def prepare(self) -> SourceDisk:
         """Open the image's VHD. Raises NotFoundError, VhdError."""
         record = self._record
         what = f"the managed image {record.name}"
-        return open_vhd(record.path, what, self._identity, self._services)
+        disk = open_vhd(record.path, what, self._identity, self._services)
+        return with_data_disks(disk, record.data_disks, what, self._services)
 
     @property
     def _identity(self) -> str:

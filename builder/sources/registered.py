@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.disk import vhd
+from builder.disk.data_disk import DataDisk, DataDiskSize
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.errors import NotFoundError
 from builder.services import Services
 from builder.sources.base import SourceDisk
+
+if TYPE_CHECKING:
+    from builder.registry.records import DataDiskRecord
 
 _LISTED = 8
 
@@ -39,6 +46,22 @@ def open_vhd(path: Path, what: str, identity: str, services: Services) -> Source
     size = vhd.check_fixed_vhd(path).virtual_size
     own = _own_link(path, identity, services.home.bases)
     return SourceDisk(BlockGraph((DiskLayer(own, "raw", size=size),)), size)
+
+
+def with_data_disks(
+    disk: SourceDisk, records: Sequence[DataDiskRecord], what: str, services: Services
+) -> SourceDisk:
+    """`disk` with the data disks of its image, each under its lun. Raises NotFoundError, VhdError."""
+    opened = []
+    for record in records:
+        one = open_vhd(record.path, f"data disk {record.lun} of {what}", record.digest, services)
+        opened.append(DataDisk(record.lun, one.size, one.graph))
+    return replace(disk, data_disks=tuple(opened))
+
+
+def sizes_of(records: Sequence[DataDiskRecord]) -> tuple[DataDiskSize, ...]:
+    """The data disks of an image, before any of them is opened."""
+    return tuple(DataDiskSize(record.lun, record.size) for record in records)
 
 
 def with_known(error: NotFoundError, what: str, names: list[str]) -> NotFoundError:

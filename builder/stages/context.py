@@ -19,6 +19,7 @@ from templates.model import ImageTemplate, Step
 
 if TYPE_CHECKING:
     from builder.deadline import Deadline
+    from builder.disk.data_disk import DataDiskSize
     from builder.distributors.base import Distributor
     from builder.events import EventBus
     from builder.layers.cache import Cache
@@ -63,6 +64,8 @@ class BuildContext:
     on_error: OnError | None = None
     access: BuildAccess | None = None
     """The account that the template declares to enter the source by; None: one is made."""
+    data_disks: tuple[DataDiskSize, ...] = ()
+    """What the image will have beside its OS disk: the source's, and after them the template's."""
 
     @property
     def bus(self) -> EventBus:

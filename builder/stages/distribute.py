@@ -172,6 +172,7 @@ def _produced(artifact: Artifact) -> ArtifactProduced:
         version=artifact.version,
         size=artifact.size,
         size_on_disk=artifact.size_on_disk,
+        data_disks=[str(path) for path in artifact.data_disks],
     )
 
 

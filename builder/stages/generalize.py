@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from builder.disk import extents, qemu_img, vhd
+from builder.disk.data_disk import DataDisk
 from builder.disk.graph import BlockGraph, DiskLayer
-from builder.distributors.base import Early, FinishedImage
+from builder.distributors.base import Early, FinishedDataDisk, FinishedImage
 from builder.errors import BuildError
 from builder.events import Wait
 from builder.phases import phase
@@ -71,10 +73,13 @@ def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -
     with context.step("Generalize", 2, STEPS, "Flatten", "VHD") as step, _phase(context, "Flatten"):
         with Wait(context.bus, "Flattening the disk"):
             qemu_img.flatten_to_vhd(graph, path, size=size, timeout=context.deadline.remaining())
+            data_disks = _flatten_data_disks(context, session)
         step.detail = f"{extents.allocated_size(path) / 1024**2:.0f} MiB on disk"
     with context.step("Generalize", 3, STEPS, "Prove", "offline") as step, _phase(context, "Prove"):
         info = vhd.check_fixed_vhd(path)
         proof.settle(context, path)
+        for disk in data_disks:
+            proof.settle_data_disk(context, disk.vhd, disk.lun)
         for distributor in context.distributors:
             if isinstance(distributor, Early):
                 distributor.begin(path)
@@ -83,12 +88,34 @@ def run(context: BuildContext, session: Session, graph: BlockGraph, size: int) -
         try:
             digest = pool.submit(extents.content_digest, path, info.virtual_size)
             second_opinion = pool.submit(qemu_img.verify_with_qemu_img, path)
-            step.detail = proof.prove(context, path, session.access.user)
+            data_files = {disk.lun: disk.vhd for disk in data_disks}
+            step.detail = proof.prove(context, path, session.access.user, data_files)
             second_opinion.result()
         finally:
             pool.shutdown(wait=False)  # the digest is asked for when it is needed, beside the targets
         vhd.check_fixed_vhd(path)  # once more, as it is handed out
-    return Generalized(finished(context, path, info.virtual_size, digest.result), step.detail)
+    image = finished(context, path, info.virtual_size, digest.result)
+    return Generalized(replace(image, data_disks=_checked(data_disks)), step.detail)
+
+
+def _flatten_data_disks(context: BuildContext, session: Session) -> list[FinishedDataDisk]:
+    found = []
+    for disk in session.machine.spec.data_disks:
+        path = context.workspace.file(f"{disk.node}.vhd")
+        limit = context.deadline.remaining()
+        size = qemu_img.flatten_to_vhd(disk.graph, path, size=disk.size, timeout=limit)
+        digest = cache(partial(extents.content_digest, path, size))
+        found.append(FinishedDataDisk(disk.lun, path, size, digest))
+    return found
+
+
+def _checked(data_disks: Sequence[FinishedDataDisk]) -> tuple[FinishedDataDisk, ...]:
+    """As they are handed out, their digests taken: nothing writes to them any more."""
+    for disk in data_disks:
+        vhd.check_fixed_vhd(disk.vhd)
+        qemu_img.verify_with_qemu_img(disk.vhd)
+        disk.digest_of()
+    return tuple(data_disks)
 
 
 def finished(
@@ -117,6 +144,18 @@ def finished(
 def graph_of(image: FinishedImage) -> BlockGraph:
     """The finished VHD as a disk: raw, cut at the size its footer gives."""
     return BlockGraph((DiskLayer(image.vhd, "raw", image.virtual_size),))
+
+
+def data_disks_of(image: FinishedImage) -> tuple[DataDisk, ...]:
+    """Its data disks, likewise."""
+    return tuple(
+        DataDisk(
+            disk.lun,
+            disk.virtual_size,
+            BlockGraph((DiskLayer(disk.vhd, "raw", disk.virtual_size),)),
+        )
+        for disk in image.data_disks
+    )
 
 
 def _deprovision(context: BuildContext, session: Session, step: StepReport) -> None:

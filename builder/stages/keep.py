@@ -35,9 +35,10 @@ def keep(context: BuildContext, session: Session) -> Path:
     target = context.run.kept
     spec = session.machine.spec
     workspace = context.workspace
-    names = {spec.disk.top.path.name, spec.directory.name}
+    graphs = (spec.disk, *(one.graph for one in spec.data_disks))
+    names = {spec.directory.name, *(graph.top.path.name for graph in graphs)}
     moved = workspace.keep_to(target, names | ({memory.file.name} if memory else set()))
-    for layer in spec.disk.layers:
+    for layer in [layer for graph in graphs for layer in graph.layers]:
         if workspace.path in layer.path.parents and layer.path not in moved:
             moved[layer.path] = target / "-".join(layer.path.relative_to(workspace.path).parts)
             link_or_copy(layer.path, moved[layer.path])
@@ -48,7 +49,9 @@ def keep(context: BuildContext, session: Session) -> Path:
 def _freeze(context: BuildContext, session: Session) -> KeptMemory | None:
     """The guest as it is, processes and all; None when there is no room, or a secret may be in it."""
     guest = session.guest
-    if guest.os_type != "Linux" or any(step.secrets for step in (*context.customizers, *context.validators)):
+    # A memory belongs to disks of the same moment, and only the OS disk could be frozen at it.
+    unfit = guest.os_type != "Linux" or session.machine.spec.data_disks
+    if unfit or any(step.secrets for step in (*context.customizers, *context.validators)):
         with contextlib.suppress(GoldsmithError):
             guest.run(["sync"], timeout=SYNC_SECONDS)
         return None

@@ -31,6 +31,7 @@ from provisioners.guest import GuestError
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
+    from builder.disk.data_disk import DataDisk
     from builder.disk.graph import BlockGraph
     from builder.stages.context import BuildContext
     from builder.vm.accelerator import Accelerator
@@ -63,6 +64,7 @@ class Start:
     uefi_vars: Path | None = None
     memory: Path | None = None
     sessions: tuple[int, ...] = ()
+    data_disks: tuple[DataDisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,9 @@ def boot(context: BuildContext, start: Start, *, purpose: Purpose) -> Iterator[S
             accelerator = accelerators.condemn(context.services.home, error.message, context.bus)
             if start.memory is not None:
                 raise RestoreError("The memory snapshot is of a guest under KVM.") from error
-            size = qemu_img.info(start.disk.top.path, start.disk.top.format).virtual_size
-            qemu_img.create_overlay(start.disk.top.path, size)
+            for graph in (start.disk, *(disk.graph for disk in start.data_disks)):
+                size = qemu_img.info(graph.top.path, graph.top.format).virtual_size
+                qemu_img.create_overlay(graph.top.path, size)
             session = stack.enter_context(_started(context, start, purpose, accelerator))
         yield session
 
@@ -239,6 +242,7 @@ def _spec(
         devices=context.source.devices,
         name=context.template.name,
         incoming=start.memory is not None,
+        data_disks=start.data_disks,
     )
     if start.uefi_vars is not None:
         shutil.copyfile(start.uefi_vars, spec.vars_file)  # not a link: the machine writes to it

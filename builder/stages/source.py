@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder import process
 from builder.disk import qemu_img, xfs_repair
+from builder.disk.data_disk import DataDisk, node_of
 from builder.disk.filesystem import file_systems
-from builder.disk.graph import BlockGraph
+from builder.disk.graph import BlockGraph, DiskLayer
 from builder.disk.partitions import PartitionTableError
 from builder.errors import PreflightError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from builder.sources.base import ImageSource, SourceDisk
     from builder.stages.context import BuildContext
     from templates.model import ImageTemplate
@@ -63,6 +68,28 @@ def check_tools(disk: BlockGraph) -> None:
 
 def overlay(context: BuildContext, below: BlockGraph, size: int, name: str) -> BlockGraph:
     """A fresh overlay in the workspace, `size` bytes as the guest sees it."""
+    return below.over(_empty(context, size, name))
+
+
+def data_overlays(context: BuildContext, disks: Sequence[DataDisk], name: str) -> tuple[DataDisk, ...]:
+    """The data disks with a fresh overlay each."""
+    return tuple(
+        replace(disk, graph=overlay(context, disk.graph, disk.size, f"{name}-{disk.node}")) for disk in disks
+    )
+
+
+def attached(context: BuildContext, disk: SourceDisk) -> tuple[DataDisk, ...]:
+    """The build VM's data disks: overlays of the source's, and blank ones for those the template adds."""
+    found = list(data_overlays(context, disk.data_disks, "data"))
+    have = {one.lun for one in found}
+    for new in context.data_disks:
+        if new.lun not in have:
+            path = _empty(context, new.size, f"data-{node_of(new.lun)}")
+            found.append(DataDisk(new.lun, new.size, BlockGraph((DiskLayer(path, "qcow2"),))))
+    return tuple(found)
+
+
+def _empty(context: BuildContext, size: int, name: str) -> Path:
     path = context.workspace.file(f"{name}.qcow2")
     qemu_img.create_overlay(path, size)
-    return below.over(path)
+    return path

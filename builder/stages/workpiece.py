@@ -18,7 +18,7 @@ from builder.layers.layer import ACCESS, GROW, SEED, Layer
 from builder.layers.route import Link
 from builder.layers.soundness import memory_is_sound
 from builder.phases import phase
-from builder.stages import generalize
+from builder.stages import generalize, source
 from builder.stages.freezer import Entry, Freezer, Frozen
 from builder.stages.session import RestoreError, Session, Start, boot
 from builder.vm.access import BuildAccess
@@ -207,7 +207,13 @@ class Workpiece:
         links = context.route.links
         # Without layers the disk has its size from the start, and the seed's growth does the rest.
         size = self._source.size if links else self._size
-        self._boot(Start(self._overlay(self._source.graph, size), self._source.access))
+        self._boot(
+            Start(
+                self._overlay(self._source.graph, size),
+                self._source.access,
+                data_disks=source.attached(context, self._source),
+            )
+        )
         session = self.session
         seed = session.machine.spec.seed
         assert seed is not None  # noqa: S101 - every machine of a build has one

@@ -73,6 +73,7 @@ def _facts(survey: Survey, paint: _Paint) -> Iterator[str]:
         ("Version", "" if source.exact_version in source.description else source.exact_version),
         ("Guest", f"{source.os_type}, generation {source.generation}"),
         ("VM", f"{name}{vm.cpus} vCPUs, {vm.memory_mib} MiB of memory, disk {disk}"),
+        ("Data disks", ", ".join(f"lun {one.lun}: {human_size(one.size)}" for one in vm.data_disks)),
         ("Timeouts", f"build {human_seconds(times.build)}, each boot {human_seconds(times.boot)}"),
     )
     for label, value in rows:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from builder.disk.data_disk import DataDisk
 from builder.disk.extents import link_or_copy
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.errors import NotFoundError
@@ -54,13 +55,13 @@ class KeptMachine:
     access: BuildAccess
     uefi_vars: Path | None = None
     memory: KeptMemory | None = None
+    data_disks: tuple[DataDisk, ...] = ()
 
     @classmethod
     def of(
         cls, spec: MachineSpec, access: BuildAccess, moved: dict[Path, Path], memory: KeptMemory | None = None
     ) -> KeptMachine:
         """`spec` after its files moved (`moved`: old directory or file -> new)."""
-        layers = tuple(DiskLayer(_new(x.path, moved), x.format, x.size) for x in spec.disk.layers)
         seed = _new(spec.seed or Path(), moved)
         return cls(
             spec.cpus,
@@ -69,11 +70,12 @@ class KeptMachine:
             spec.os_type,
             spec.devices or usual_devices(spec.os_type),
             spec.network,
-            BlockGraph(layers),
+            _moved(spec.disk, moved),
             seed,
             access,
             _new(spec.vars_file, moved) if spec.generation == "V2" else None,
             replace(memory, file=_new(memory.file, moved)) if memory else None,
+            tuple(replace(one, graph=_moved(one.graph, moved)) for one in spec.data_disks),
         )
 
     def save(self, directory: Path) -> None:
@@ -90,8 +92,12 @@ class KeptMachine:
             "seed": str(self.seed),
             "uefiVars": str(self.uefi_vars) if self.uefi_vars else None,
             "memory": None,
-            "disk": [{"path": str(x.path), "format": x.format, "size": x.size} for x in self.disk.layers],
+            "disk": _as_data(self.disk),
         }
+        if self.data_disks:
+            facts["dataDisks"] = [
+                {"lun": one.lun, "size": one.size, "disk": _as_data(one.graph)} for one in self.data_disks
+            ]
         if self.memory is not None:
             memory = self.memory
             facts["memory"] = {"file": str(memory.file), "key": memory.key, "sessions": memory.sessions}
@@ -102,7 +108,6 @@ class KeptMachine:
         """Read what `save` wrote. Raises NotFoundError when nothing usable is there."""
         try:
             facts = json.loads((directory / MACHINE_FILE).read_text())
-            layers = tuple(DiskLayer(Path(x["path"]), x["format"], x["size"]) for x in facts["disk"])
             memory = facts.get("memory")
             return cls(
                 facts["cpus"],
@@ -111,13 +116,17 @@ class KeptMachine:
                 facts["osType"],
                 facts.get("devices") or usual_devices(facts["osType"]),
                 facts["network"],
-                BlockGraph(layers),
+                _graph(facts["disk"]),
                 Path(facts["seed"]),
                 BuildAccess.load(directory / ACCESS_FILE),
                 Path(facts["uefiVars"]) if facts.get("uefiVars") else None,
                 KeptMemory(Path(memory["file"]), memory["key"], tuple(memory["sessions"]))
                 if memory
                 else None,
+                tuple(
+                    DataDisk(one["lun"], one["size"], _graph(one["disk"]))
+                    for one in facts.get("dataDisks", ())
+                ),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NotFoundError(
@@ -143,10 +152,23 @@ class KeptMachine:
             os_type=self.os_type,
             devices=self.devices,
             name="goldsmith-shell",
+            data_disks=self.data_disks,
         )
         if self.uefi_vars is not None and self.uefi_vars.exists():
             link_or_copy(self.uefi_vars, spec.vars_file)
         return spec
+
+
+def _moved(graph: BlockGraph, moved: dict[Path, Path]) -> BlockGraph:
+    return BlockGraph(tuple(DiskLayer(_new(x.path, moved), x.format, x.size) for x in graph.layers))
+
+
+def _as_data(graph: BlockGraph) -> list[dict[str, Any]]:
+    return [{"path": str(x.path), "format": x.format, "size": x.size} for x in graph.layers]
+
+
+def _graph(data: list[dict[str, Any]]) -> BlockGraph:
+    return BlockGraph(tuple(DiskLayer(Path(x["path"]), x["format"], x["size"]) for x in data))
 
 
 def _new(path: Path, moved: dict[Path, Path]) -> Path:

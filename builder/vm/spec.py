@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.disk.data_disk import DataDisk
 from builder.disk.graph import BlockGraph
 from builder.sources.base import Devices, Generation, OsType, usual_devices
 from builder.vm.accelerator import Accelerator
@@ -22,6 +23,9 @@ _ENLIGHTENMENTS = (
     "hv-relaxed,hv-vapic,hv-spinlocks=0x1fff,hv-vpindex,hv-runtime,hv-time,hv-synic,hv-stimer,"
     "hv-frequencies,hv-tlbflush,hv-ipi"
 )
+_AHCI_PORTS = 6
+_AHCI_TAKEN = 2
+"""Ports of the machine's own controller that the OS disk and the seed have."""
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
@@ -56,6 +60,7 @@ class MachineSpec:
     os_type: OsType = "Linux"
     devices: Devices | None = None
     name: str = "goldsmith"
+    data_disks: tuple[DataDisk, ...] = ()
     incoming: bool = False
     """Whether it waits for a memory snapshot (builder/vm/snapshot.py) instead of booting."""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -106,6 +111,7 @@ def machine_argv(spec: MachineSpec, *, qemu: str, firmware: Firmware | None, qmp
         *_serial(spec),
         *_extras(spec),
         *_installer(spec),
+        *_data_disks(spec),
         *(("-incoming", "defer") if spec.incoming else ()),
     ]
 
@@ -190,6 +196,21 @@ def _installer(spec: MachineSpec) -> Iterable[str]:
         yield from ("-append", spec.boot.command_line)
     if spec.ends_at_reboot:
         yield "-no-reboot"
+
+
+def _data_disks(spec: MachineSpec) -> Iterable[str]:
+    # Last of all devices: the others keep their places on the bus, and with them their names in the guest.
+    for place, disk in enumerate(spec.data_disks):
+        for node in disk.graph.blockdev(disk.node):
+            yield from ("-blockdev", _json(node))
+        driver = "virtio-blk-pci"
+        if not spec.virtio:
+            port = place + _AHCI_TAKEN
+            controller, unit = divmod(port, _AHCI_PORTS)
+            if controller and not unit:
+                yield from ("-device", f"ich9-ahci,id=ahci{controller}")
+            driver = f"ide-hd,bus={f'ahci{controller}' if controller else 'ide'}.{unit}"
+        yield from ("-device", f"{driver},drive={disk.node},id={disk.node}-device,serial={disk.node}")
 
 
 def _escape(text: str) -> str:

@@ -13,6 +13,7 @@ from templates.model.distribute import (
 )
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
 from templates.model.image_template import (
+    DataDisk,
     ErrorHandling,
     GuestAccess,
     ImageTemplate,
@@ -46,6 +47,7 @@ from templates.model.steps import (
 
 __all__ = [
     "Customizer",
+    "DataDisk",
     "DefinitionProperties",
     "Distribute",
     "Distributor",

@@ -102,7 +102,9 @@ class AutoRun(Model):
 class DataDisk(Model):
     """An additional data disk (API 2025-10-01)."""
 
-    size_gb: int = Field(default=0, ge=0, alias="sizeGB", description="Size of the data disk in GB")
+    size_gb: int = Field(
+        default=0, ge=0, alias="sizeGB", description="Size of the data disk in GB; 0 or missing is an error"
+    )
 
 
 class GuestAccess(Model):
@@ -153,7 +155,7 @@ class Properties(Model):
         description="Tags of what the build creates; kept in the record of the workspace",
     )
     additional_data_disks: list[DataDisk] = Field(
-        default_factory=list, description="Data disks added to the image; without effect here"
+        default_factory=list, description="Blank data disks, added to the build VM and to the image"
     )
     extensions: TemplateExtensions = Field(
         default_factory=TemplateExtensions,

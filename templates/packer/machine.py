@@ -60,6 +60,6 @@ def data_disks(section: Section, key: str, sizes: list[int]) -> Json:
     """`additionalDataDisks`, sizes in GB."""
     if not sizes:
         return {}
-    why = "AIB knows data disks, but an image that is built here gets its OS disk only"
-    section.notes.add("changed", section.place(key), why, "make the disks with the machines")
+    why = "the guest finds them at /dev/disk/by-id/virtio-lun0 and so on, where Packer had /dev/vdb"
+    section.notes.add("changed", section.place(key), why, "look whether a script names a disk")
     return {"additionalDataDisks": [{"sizeGB": size} for size in sizes]}

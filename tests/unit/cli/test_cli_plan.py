@@ -100,7 +100,7 @@ def test_plan_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert set(data["steps"][0]) == {
         *("stage", "index", "name", "type", "action", "reason", "layerId", "timeout")
     }
-    assert set(data["vm"]) == {"size", "cpus", "memoryMib", "diskSize"}
+    assert set(data["vm"]) == {"size", "cpus", "memoryMib", "diskSize", "dataDisks"}
     assert data["source"]["exactVersion"] == "12.0.0"
 
 

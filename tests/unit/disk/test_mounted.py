@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from disk.vhd_file import MIB, write_vhd
+
 from builder.disk import mounted
-from builder.disk.filesystem import FileSystem, identify
+from builder.disk.filesystem import FileSystem, identify, on_data_disk
 from builder.disk.mounted import MountedImage, join
 from builder.disk.partitions import Partition
 from builder.errors import BuildError
@@ -178,3 +180,50 @@ def test_superblocks(tmp_path: Path) -> None:
     assert of((54, b"FAT16   "), (39, serial), (43, b"NO NAME    "), signature)[:2] == ("vfat", "12AB-34CD")
     assert of((512, b"LABELONE")) == ("LVM", "", "")
     assert of() == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    "device", ["LABEL=store", "/dev/disk/by-id/virtio-lun4", "/dev/disk/azure/scsi1/lun4"]
+)
+def test_a_data_disk_is_mounted_as_the_fstab_says(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    store = FileSystem(Partition(0, 9, 1, "", ""), "ext4", label="store", lun=4)
+    disk[9] = (store, Files({"/key": b"on the data disk"}))
+    monkeypatch.setattr(mounted, "file_systems", lambda _: [disk[1][0]])
+    monkeypatch.setattr(mounted, "on_data_disk", lambda _, lun: [store])
+    root = Files({"/etc/fstab": f"{device} /store ext4 defaults 0 2\n".encode()})
+    disk[1] = (system(1, "ext4"), root)
+    files, unproved = join(Path("disk"), disk[1][0].partition, root, {4: Path("data")})
+    assert files.read("/store/key") == b"on the data disk"
+    assert unproved == ()
+
+
+def test_the_os_disks_numbers_are_not_a_data_disks(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FileSystem(Partition(2, 9, 1, LINUX, ""), "ext4", lun=0)
+    monkeypatch.setattr(mounted, "on_data_disk", lambda _, lun: [store])
+    root = Files({"/etc/fstab": b"/dev/sda2 /store ext4 defaults 0 2\n"})
+    disk[1] = (system(1, "ext4"), root)
+    _, unproved = join(Path("disk"), disk[1][0].partition, root, {0: Path("data")})
+    assert unproved == ("/store (ext4 on /dev/sda2)",)
+
+
+def test_a_data_disk_needs_no_partition_table(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    content = bytearray(1 << 20)
+    assert not write_bytes(whole, content)
+    content[0x438:0x43A] = b"\x53\xef"
+    (found,) = write_bytes(whole, content)
+    assert (found.kind, found.lun, found.partition.start, found.partition.number) == ("ext4", 1, 0, 0)
+    content[446 : 446 + 16] = struct.pack("<B3sB3sII", 0, b"", 0x83, b"", 2048, 8)
+    content[510:512] = b"\x55\xaa"
+    (found,) = write_bytes(whole, content)
+    assert (found.kind, found.lun, found.partition.start) == ("", 1, 1 << 20), "a table goes before"
+    content[3:11], content[0x438:0x43A] = b"NTFS    ", bytes(2)
+    (found,) = write_bytes(whole, content)
+    assert (found.kind, found.partition.number) == ("ntfs", 0), "its boot sector ends as a table does"
+
+
+def write_bytes(path: Path, content: bytearray) -> list[FileSystem]:
+    """What is found when a disk begins like that."""
+    return on_data_disk(write_vhd(path, 4 * MIB, bytes(content)), 1)

@@ -10,14 +10,16 @@ import pytest
 from disk.vhd_file import MIB, write_vhd
 
 from builder.deadline import Deadline
+from builder.disk.data_disk import DataDiskSize
 from builder.disk.extents import content_digest
-from builder.distributors.base import ExpectedImage, FinishedImage
+from builder.distributors.base import ExpectedImage, FinishedDataDisk, FinishedImage
 from builder.events import Envelope, EventBus
 from builder.redact import Redactor
 from builder.registry import database
 from builder.services import Services
 from builder.settings import Home, Settings
 
+DISKS = (DataDiskSize(0, MIB), DataDiskSize(1, MIB))
 LINUX = ExpectedImage("Linux", "V2", 2 * MIB)
 
 
@@ -72,3 +74,12 @@ def finished(services: Services) -> Finished:
         return replace(image, **changes)
 
     return make
+
+
+def with_data_disks(image: FinishedImage, *luns: int) -> FinishedImage:
+    """`image` with data disks of 1 MiB."""
+    disks = []
+    for lun in luns:
+        vhd = write_vhd(image.vhd.with_name(f"lun{lun}.vhd"), MIB, f"disk {lun}".encode())
+        disks.append(FinishedDataDisk(lun, vhd, MIB, partial(content_digest, vhd, MIB)))
+    return replace(image, data_disks=tuple(disks))

@@ -13,9 +13,10 @@ from builder.disk.vhd import VhdError
 from builder.distributors.managed_image import ManagedImageDistributor
 from builder.errors import PreflightError
 from builder.registry.records import ImageRecord
+from builder.registry.schema import DataDiskRow, ImageRow
 from builder.registry.store import Registry, RegistryError
 from builder.services import Services
-from distributors.conftest import LINUX, Finished
+from distributors.conftest import LINUX, Finished, with_data_disks
 from templates.arm_id import ResourceIdError
 from templates.model.distribute import ManagedImageDistributor as Model
 
@@ -162,3 +163,42 @@ def test_a_broken_vhd_is_never_recorded(services: Services, finished: Finished) 
 def test_what_cannot_be(services: Services, image_id: str, location: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         target(services, image_id, location).preflight(LINUX)
+
+
+def test_data_disks_are_recorded_and_replaced_with_their_image(
+    services: Services, finished: Finished
+) -> None:
+    image = with_data_disks(finished(), 0, 2)
+    artifact = target(services).distribute(image)
+    record = services.registry.find_image(IMAGE)
+    folder = services.home.images / "images" / "web"
+    assert record.files == (folder / "run-1.vhd", folder / "run-1-lun0.vhd", folder / "run-1-lun2.vhd")
+    assert artifact.data_disks == record.files[1:]
+    assert [(d.lun, d.size, d.digest) for d in record.data_disks] == [
+        (d.lun, MIB, d.digest) for d in image.data_disks
+    ]
+    assert all(file.stat().st_mode & 0o777 == 0o444 for file in record.files)
+    assert services.registry.remove_orphans(lambda _: False) == []
+    deleted = [change.name for change in target(services).changes() if change.action == "delete"]
+    assert deleted == [str(file) for file in record.files]
+    target(services).distribute(with_data_disks(finished("run-2"), 0))
+    assert [file.name for file in files(services)] == ["run-2-lun0.vhd", "run-2.vhd"]
+
+
+def test_a_data_disk_that_cannot_be_linked_leaves_nothing(services: Services, finished: Finished) -> None:
+    image = with_data_disks(finished(), 0, 1)
+    image.data_disks[1].vhd.write_bytes(b"broken")
+    with pytest.raises(VhdError):
+        target(services).distribute(image)
+    assert files(services) == []
+    assert services.registry.list_images() == []
+
+
+def test_a_data_disk_of_a_living_run_is_no_orphan(services: Services, finished: Finished) -> None:
+    image = with_data_disks(finished(), 11)
+    target(services).distribute(image)
+    with services.registry._db.write() as session:  # as before the row is there
+        session.query(ImageRow).delete()
+        session.query(DataDiskRow).delete()
+    assert services.registry.remove_orphans(lambda run: run == "run-1") == []
+    assert len(services.registry.remove_orphans(lambda _: False)) == 2

@@ -9,13 +9,15 @@ from disk.vhd_file import MIB
 from registry.conftest import GALLERY, WEB, definition, gallery
 
 import builder.distributors.shared_image as module
+from builder.disk.data_disk import DataDiskSize
+from builder.disk.vhd import VhdError
 from builder.distributors.shared_image import SharedImageDistributor
 from builder.errors import ConflictError, InUseError, NotFoundError, PreflightError
 from builder.events import Envelope
 from builder.registry.records import Delivery
 from builder.registry.store import Registry
 from builder.services import Services
-from distributors.conftest import LINUX, Finished
+from distributors.conftest import LINUX, Finished, with_data_disks
 from templates.arm_id import ResourceIdError
 from templates.model.distribute import SharedImageDistributor as Model
 
@@ -289,3 +291,37 @@ def test_release_never_raises(
 
     monkeypatch.setattr(Registry, "abandon_version", refuse)
     distributor.release()
+
+
+def test_every_region_has_the_data_disks(services: Services, registry: Registry, finished: Finished) -> None:
+    image = with_data_disks(finished(), 0, 1)
+    artifact = target(services, targetRegions=regions("West US", "eastus")).distribute(image)
+    version = registry.find_version(artifact.artifact_id)
+    for replica in version.replicas:
+        folder = replica.path.parent
+        assert replica.files == tuple(folder / name for name in ("os.vhd", "os-lun0.vhd", "os-lun1.vhd"))
+        assert [(d.lun, d.digest) for d in replica.data_disks] == [
+            (d.lun, d.digest) for d in image.data_disks
+        ]
+    assert artifact.data_disks == version.replicas[0].files[1:]
+    assert len(files(services)) == 6
+    assert registry.remove_orphans(lambda _: False) == []
+    registry.delete_version(version.id)
+    assert files(services) == []
+
+
+def test_a_broken_data_disk_takes_the_version_back(
+    services: Services, registry: Registry, finished: Finished
+) -> None:
+    image = with_data_disks(finished(), 0, 1)
+    image.data_disks[1].vhd.write_bytes(b"broken")
+    with pytest.raises(VhdError):
+        target(services).distribute(image)
+    assert files(services) == []
+    assert registry.list_versions() == []
+
+
+def test_a_data_disk_is_as_limited_as_the_os_disk(services: Services, registry: Registry) -> None:
+    large = replace(LINUX, data_disks=(DataDiskSize(0, 3 * 1024**4),))
+    with pytest.raises(PreflightError, match=r"The disk of 3\.0 TiB is larger than the 2 TiB"):
+        target(services).preflight(large)

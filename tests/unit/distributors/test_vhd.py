@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from builder.errors import EnvironmentProblem, PreflightError
 from builder.journal import Journal
 from builder.services import Services
 from builder.workspace import Places, clear
-from distributors.conftest import LINUX, Finished
+from distributors.conftest import DISKS, LINUX, Finished, with_data_disks
 from templates.model.distribute import VhdDistributor as Model
 
 
@@ -248,3 +249,33 @@ def test_what_an_earlier_build_put_there_stays_as_long_as_nobody_touched_it(
     place.touch()
     target(services).distribute(finished("once more", data=b"changed", reused=True))
     assert place.stat().st_ino != second
+
+
+def test_data_disks_lie_beside_the_os_disk(services: Services, finished: Finished) -> None:
+    distributor = target(services)
+    distributor.preflight(replace(LINUX, data_disks=DISKS))
+    place = services.output_dir / "web-vhd.vhd"
+    beside = [services.output_dir / f"web-vhd-lun{lun}.vhd" for lun in (0, 1)]
+    assert [change.name for change in distributor.changes()] == [str(file) for file in (place, *beside)]
+    assert (distributor.target(), *distributor.more_targets()) == (str(place), *map(str, beside))
+    image = with_data_disks(finished(), 0, 1)
+    assert distributor.distribute(image).data_disks == tuple(beside)
+    for file, disk in zip(beside, image.data_disks, strict=True):
+        assert file.read_bytes() == disk.vhd.read_bytes()
+
+
+def test_what_is_in_a_data_disks_place_and_is_no_vhd_stays(services: Services) -> None:
+    services.output_dir.mkdir()
+    other = services.output_dir / "web-vhd-lun1.vhd"
+    other.write_text("mine")
+    with pytest.raises(PreflightError, match="is there and is not a VHD"):
+        target(services).preflight(replace(LINUX, data_disks=DISKS))
+    assert other.read_text() == "mine"
+
+
+def test_a_data_disk_that_fails_leaves_none_of_them(services: Services, finished: Finished) -> None:
+    image = with_data_disks(finished(), 0, 1)
+    image.data_disks[1].vhd.unlink()
+    with pytest.raises(EnvironmentProblem):
+        target(services).distribute(image)
+    assert list(services.output_dir.iterdir()) == []

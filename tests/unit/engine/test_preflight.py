@@ -1,16 +1,26 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from builder import doctor, preflight
+from builder.disk.data_disk import DataDiskSize
 from builder.doctor import Result
 from builder.errors import EnvironmentProblem, PreflightError
-from builder.preflight import GIB, check_disk_size, check_source_tools, check_space, check_tools
+from builder.preflight import (
+    GIB,
+    check_disk_size,
+    check_source_tools,
+    check_space,
+    check_tools,
+    expected_data_disks,
+)
 from builder.services import Services
 from builder.sources.base import ResolvedSource
+from templates.model import DataDisk
 
 PROGRAMS = {tool.program: f"/usr/bin/{tool.program}" for tool in doctor.TOOLS}
 PROGRAMS |= {name: f"/usr/bin/{name}" for name in ("qemu-img", "qemu-system-x86_64")}
@@ -110,3 +120,19 @@ def test_a_disk_only_grows() -> None:
     assert check_disk_size(3, GIB) == 3 * GIB
     with pytest.raises(PreflightError, match="osDiskSizeGB is 1"):
         check_disk_size(1, 2 * GIB)
+
+
+def test_added_data_disks_come_after_the_sources_highest_lun() -> None:
+    has = replace(source(), data_disks=(DataDiskSize(0, 4), DataDiskSize(5, 4)))
+    added = [DataDisk(size_gb=1), DataDisk(size_gb=2)]
+    found = expected_data_disks(added, has)
+    assert [(disk.lun, disk.size) for disk in found] == [(0, 4), (5, 4), (6, GIB), (7, 2 * GIB)]
+    assert [disk.lun for disk in expected_data_disks(added, source())] == [0, 1]
+    assert expected_data_disks([], source()) == ()
+
+
+def test_more_data_disks_than_can_be_attached() -> None:
+    has = replace(source(), data_disks=(DataDiskSize(0, 4),))
+    assert len(expected_data_disks([DataDisk(size_gb=1)] * 15, has)) == 16
+    with pytest.raises(PreflightError, match="17 data disks; 16 can be attached"):
+        expected_data_disks([DataDisk(size_gb=1)] * 16, has)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +13,7 @@ import pytest
 
 import builder.shell as module
 from builder.cancellation import Interrupted
+from builder.disk.data_disk import DataDisk
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.errors import CancelledError, ConflictError
 from builder.gc import collect
@@ -97,6 +99,32 @@ class TestKeep:
             kept = keep_it(workspace, run, spec_in(workspace, "build", "V1", DiskLayer(base, "raw")))
         assert KeptMachine.load(kept).disk.layers[0].path == base
         assert [name for name in files(kept) if name.startswith("os.")] == ["os.qcow2"]
+
+    def test_data_disks_are_kept_with_their_luns(
+        self, template: Make, services: Services, tmp_path: Path
+    ) -> None:
+        base = tmp_path / "data.vhd"
+        base.write_bytes(b"data")
+        run = RunDirectory.create(services.home)
+        with Workspace(template(), services, run_id=run.run_id) as workspace:
+            above, blank = workspace.file("data-lun2.qcow2"), workspace.file("data-lun3.qcow2")
+            for overlay in (above, blank):
+                overlay.write_bytes(b"overlay")
+            spec = replace(
+                spec_in(workspace, "build", "V1"),
+                data_disks=(
+                    DataDisk(2, 4, BlockGraph((DiskLayer(base, "raw", 4),)).over(above)),
+                    DataDisk(3, 8, BlockGraph((DiskLayer(blank, "qcow2"),))),
+                ),
+            )
+            kept = keep_it(workspace, run, spec)
+        again = KeptMachine.load(kept).spec(tmp_path, TCG).data_disks
+        assert [(disk.lun, disk.size) for disk in again] == [(2, 4), (3, 8)]
+        assert again[0].graph.layers == (
+            DiskLayer(base, "raw", 4),
+            DiskLayer(kept / "data-lun2.qcow2", "qcow2"),
+        )
+        assert again[1].graph.top.path.read_bytes() == b"overlay"
 
     @pytest.mark.parametrize("generation", ["V1", "V2"])
     def test_uefi_variables_belong_to_the_disk(

@@ -11,7 +11,9 @@ import pytest
 
 import templates
 from builder import submit as module
+from builder.disk.data_disk import DataDiskSize
 from builder.distributors.base import ExpectedImage
+from builder.distributors.vhd import VhdDistributor
 from builder.errors import (
     BuildTimeoutError,
     ConflictError,
@@ -23,7 +25,7 @@ from builder.errors import (
 from builder.registry import database
 from builder.services import Services
 from builder.sources.base import ResolvedSource
-from builder.submit import Submission, submit
+from builder.submit import GIB, Submission, submit
 from engine.conftest import SUBSCRIPTION, Seen
 from templates.diagnostics import TemplateError
 
@@ -315,6 +317,31 @@ def test_an_account_of_the_image_is_fetched_and_only_windows_has_one(
         run(services, **asked)
     assert "WINDOWS_PASSWORD is not set" in caught.value.diagnostics[0].message
     assert problems(caught) == [(place, "Secret")]
+
+
+def test_data_disks_are_expected_after_the_sources_and_leave_no_layers(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has = replace(Source.resolved, data_disks=(DataDiskSize(1, GIB),))
+    monkeypatch.setattr(Source, "resolved", has)
+    found = run(services, additionalDataDisks=[{"sizeGB": 2}])
+    assert found.data_disks == (DataDiskSize(1, GIB), DataDiskSize(2, 2 * GIB))
+    assert found.routing.route.why_not == "the image has data disks"
+    with pytest.raises(TemplateError) as caught:
+        run(services, additionalDataDisks=[{"sizeGB": 1}] * 16)
+    assert problems(caught) == [("/resources/0/properties/additionalDataDisks", "Preflight")]
+
+
+def test_a_file_of_a_data_disk_cannot_be_another_target(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "make_distributor", VhdDistributor)
+    targets = [vhd("out"), vhd("out-lun0")]
+    assert run(services, distribute=targets).data_disks == ()
+    with pytest.raises(TemplateError) as caught:
+        run(services, distribute=targets, additionalDataDisks=[{"sizeGB": 1}])
+    assert problems(caught) == [("/resources/0/properties/distribute/1", "Preflight")]
+    assert "one and the same" in caught.value.diagnostics[0].message
 
 
 def test_a_windows_build_has_its_steps_planned_without_layers(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from builder.registry import database
-from builder.registry.records import Delivery, ImageRecord, ReplicaRecord, VersionRecord
+from builder.registry.records import DataDiskRecord, Delivery, ImageRecord, ReplicaRecord, VersionRecord
 from builder.registry.store import Registry
 from builder.settings import Home
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
@@ -65,6 +66,16 @@ def image_record(
         tags={"a": "b"},
         created_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
     )
+
+
+def with_data_disks(record: ImageRecord, *luns: int) -> ImageRecord:
+    """`record` with a file beside it for each lun."""
+    disks = []
+    for lun in luns:
+        path = record.path.with_name(f"{record.path.stem}-lun{lun}.vhd")
+        path.write_bytes(b"data")
+        disks.append(DataDiskRecord(lun, path, 4, 4096, f"digest-{lun}"))
+    return replace(record, data_disks=tuple(disks))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from builder.errors import NotFoundError
 from builder.registry import lookup
 from builder.registry.store import Registry
 from builder.settings import Home
-from registry.conftest import IMAGE, WEB, image_record
+from registry.conftest import IMAGE, WEB, image_record, with_data_disks
 from templates.errors import UsageError
 
 
@@ -57,3 +57,18 @@ def test_json_has_azures_spelling(home: Home) -> None:
     assert data["createdAt"] == "2026-01-02T03:04:05.000678+00:00"
     assert data["path"].endswith("run-1.vhd")
     assert to_json([1, {"a_b": None}]) == [1, {"a_b": None}]
+
+
+def test_data_disks_are_recorded_replaced_and_deleted_with_their_image(
+    registry: Registry, home: Home
+) -> None:
+    first = with_data_disks(image_record(home), 0, 2)
+    assert registry.put_image(first) is None
+    assert registry.find_image(IMAGE) == first
+    second = with_data_disks(image_record(home, run="run-2"), 0)
+    old = registry.put_image(second)
+    assert old == first, "whoever replaced it removes its files"
+    assert registry.find_image(IMAGE) == second
+    assert [disk["lun"] for disk in to_json(second)["dataDisks"]] == [0]
+    registry.delete_image(IMAGE)
+    assert not any(file.exists() for file in second.files)

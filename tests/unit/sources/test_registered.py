@@ -1,5 +1,6 @@
 """Sources that an earlier build distributed, over a real registry and real (tiny) VHDs."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ from disk.vhd_file import MIB, write_vhd
 
 from builder.disk.vhd import VhdError
 from builder.errors import NotFoundError, PreflightError
-from builder.registry.records import Delivery, ImageRecord, ReplicaRecord
+from builder.registry.records import DataDiskRecord, Delivery, ImageRecord, ReplicaRecord
 from builder.sources.gallery_version import GalleryVersionSource
 from builder.sources.managed_image import ManagedImageSource
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
@@ -133,3 +134,34 @@ def test_what_cannot_be_a_source_is_refused(services, properties, word):
     _publish(services, "1.0.0")
     with pytest.raises(PreflightError, match=word):
         _version(services, "1.0.0").resolve()
+
+
+def test_data_disks_come_with_their_image(services, image):
+    path = write_vhd(image.with_name("golden-lun3.vhd"), MIB, b"data")
+    disk = DataDiskRecord(3, path, MIB, 4096, "e" * 64)
+    record = services.registry.find_image(IMAGE)
+    services.registry.put_image(replace(record, data_disks=(disk,)))
+    source = _managed(services)
+    assert [(one.lun, one.size) for one in source.resolve().data_disks] == [(3, MIB)]
+    (opened,) = source.prepare().data_disks
+    assert (opened.lun, opened.size) == (3, MIB)
+    (layer,) = opened.graph.layers
+    assert layer.path.samefile(path)
+    assert layer.size == MIB, "without its footer"
+    assert layer.path.is_relative_to(services.home.bases), "deleting the image breaks no kept machine on it"
+    path.unlink()
+    with pytest.raises(NotFoundError, match=r"golden-lun3\.vhd"):
+        _managed(services).resolve()
+
+
+def test_data_disks_of_a_version_are_its_copys(services):
+    _gallery(services)
+    path = write_vhd(services.home.regions / "local" / "os.vhd", 3 * MIB)
+    beside = write_vhd(services.home.regions / "local" / "os-lun0.vhd", MIB)
+    version = services.registry.reserve_version(WEB, "1.0.0")
+    disk = DataDiskRecord(0, beside, MIB, 4096, "f" * 64)
+    replica = ReplicaRecord("local", 1, "Standard_LRS", path, 4096, data_disks=(disk,))
+    services.registry.complete_version(version.id, Delivery([replica], size=3 * MIB))
+    source = _version(services, "1.0.0")
+    assert [(one.lun, one.size) for one in source.resolve().data_disks] == [(0, MIB)]
+    assert [one.lun for one in source.prepare().data_disks] == [0]

@@ -376,7 +376,18 @@ def container(network, subnet, other_network, other_subnet, **fields):
             [],
         ),
         ({"autoRun": {"state": "Enabled"}}, [(W, "NoEffect", "/properties/autoRun")]),
-        ({"additionalDataDisks": [{"sizeGB": 1}]}, [(W, "NoEffect", "/properties/additionalDataDisks")]),
+        ({"additionalDataDisks": [{"sizeGB": 1}]}, []),
+        (
+            {"additionalDataDisks": [{"sizeGB": 0}, {"sizeGB": 4}, {}]},
+            [
+                (E, "NoDiskSize", "/properties/additionalDataDisks/0/sizeGB"),
+                (E, "NoDiskSize", "/properties/additionalDataDisks/2"),
+            ],
+        ),
+        (
+            {"additionalDataDisks": [{"sizeGB": 32768}]},
+            [(E, "BadValue", "/properties/additionalDataDisks/0/sizeGB")],
+        ),
         ({"validate": None}, []),
     ],
 )

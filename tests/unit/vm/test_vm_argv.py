@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.disk.data_disk import DataDisk
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.vm.accelerator import TCG_CPU_MODEL, kvm, tcg
 from builder.vm.firmware import Firmware
@@ -163,3 +164,34 @@ def test_an_installer_gets_its_kernel_its_cds_and_no_second_start():
     nodes = blockdevs(words)
     assert nodes["cd0"]["file"] == {"driver": "file", "filename": "/iso/a,b.iso", "read-only": True}
     assert nodes["cd1"]["read-only"] is True
+
+
+def data_disks(*luns: int) -> tuple[DataDisk, ...]:
+    return tuple(
+        DataDisk(lun, 1 << 30, BlockGraph((DiskLayer(Path(f"/ws/{lun}.qcow2"), "qcow2"),))) for lun in luns
+    )
+
+
+def test_data_disks_come_last_and_say_their_lun():
+    words = argv(make_spec(data_disks=data_disks(0, 3)))
+    assert words[: -2 * 4] == argv(make_spec()), "what was there before has its place on the bus still"
+    assert words[-2 * 4 :] == [
+        *("-blockdev", words[-7], "-device", "virtio-blk-pci,drive=lun0,id=lun0-device,serial=lun0"),
+        *("-blockdev", words[-3], "-device", "virtio-blk-pci,drive=lun3,id=lun3-device,serial=lun3"),
+    ]
+    node = blockdevs(words)["lun3"]
+    assert (node["driver"], node["backing"], node["read-only"]) == ("qcow2", None, False)
+
+
+def test_data_disks_without_virtio_take_the_free_ports_and_then_another_controller():
+    devices = values(argv(make_spec(os_type="Windows", data_disks=data_disks(*range(11)))), "-device")
+    buses = [device.partition(",drive=lun")[0] for device in devices if "drive=lun" in device]
+    ports = ["ide.2", "ide.3", "ide.4", "ide.5", *(f"ahci1.{unit}" for unit in range(6)), "ahci2.0"]
+    assert buses == [f"ide-hd,bus={port}" for port in ports]
+    assert [device for device in devices if device.startswith("ich9-ahci")] == [
+        "ich9-ahci,id=ahci1",
+        "ich9-ahci,id=ahci2",
+    ]
+    assert devices.index("ich9-ahci,id=ahci1") < next(
+        place for place, device in enumerate(devices) if "ahci1.0" in device
+    )

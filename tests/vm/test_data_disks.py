@@ -1,0 +1,145 @@
+"""Data disks through the whole pipeline: made, filled, distributed, checked, and started from again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import Cli, CliResult, assert_nothing_left
+
+from builder.disk.ext4 import Ext4Image
+from builder.disk.graph import BlockGraph, DiskLayer
+from builder.disk.vhd import check_fixed_vhd
+from builder.settings import Home
+from builder.vm.kept import KeptMachine
+
+pytestmark = pytest.mark.timeout(3000)
+GIB = 1024**3
+IMAGE = "/subscriptions/s/resourceGroups/disks/providers/Microsoft.Compute/images/with-disks"
+FILL = r"""set -e
+disk=/dev/disk/by-id/virtio-lun0
+sudo mkfs.ext4 -q -L store $disk
+echo 'LABEL=store /srv/store ext4 defaults 0 2' | sudo tee -a /etc/fstab >/dev/null
+sudo mkdir /srv/store && sudo mount /srv/store
+echo first | sudo tee /srv/store/first >/dev/null
+test -b /dev/disk/by-id/virtio-lun1 && ! sudo blkid /dev/disk/by-id/virtio-lun1
+"""
+MORE = r"""set -e
+grep -q first /srv/store/first
+echo second | sudo tee /srv/store/second >/dev/null
+test -b /dev/disk/by-id/virtio-lun2
+"""
+
+
+def template(cli: Cli, name: str, source: dict[str, str], script: str, **properties: object) -> Path:
+    path = cli.cwd / f"{name}.json"
+    content = {
+        "type": "Microsoft.VirtualMachineImages/imageTemplates",
+        "apiVersion": "2025-10-01",
+        "name": name,
+        "location": "local",
+        "properties": {
+            "source": source,
+            "customize": [{"type": "Shell", "name": "Disks", "inline": script.splitlines()}],
+            "distribute": [{"type": "VHD", "runOutputName": name}],
+            **properties,
+        },
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(cli: Cli) -> CliResult:
+    """Two blank disks; a file system on the first, and a check in a VM booted from the result."""
+    debian = {"type": "PlatformImage", "publisher": "Debian", "offer": "debian-12", "sku": "12"}
+    targets = [
+        {"type": "VHD", "runOutputName": "data"},
+        {"type": "ManagedImage", "runOutputName": "image", "imageId": IMAGE, "location": "local"},
+    ]
+    check = {"type": "Shell", "inline": ["grep -q first /srv/store/first"]}
+    path = template(
+        cli,
+        "data",
+        debian,
+        FILL,
+        additionalDataDisks=[{"sizeGB": 1}, {"sizeGB": 1}],
+        distribute=targets,
+        validate={"inVMValidations": [check]},
+    )
+    planned = cli("plan", path)
+    assert planned.code == 0, planned.text
+    assert "lun 0: 1.0 GiB, lun 1: 1.0 GiB" in planned.out
+    assert "the image has data disks" in planned.out
+    result = cli(path, "--output-dir", cli.cwd / "data", "--events", cli.cwd / "data.jsonl")
+    assert result.code == 0, result.text
+    return result
+
+
+def test_every_target_has_the_disks(made: CliResult, cli: Cli, home: Path) -> None:
+    folder = cli.cwd / "data"
+    assert sorted(file.name for file in folder.iterdir()) == ["data-lun0.vhd", "data-lun1.vhd", "data.vhd"]
+    for lun in (0, 1):
+        assert check_fixed_vhd(folder / f"data-lun{lun}.vhd").virtual_size == GIB
+    store = Ext4Image(folder / "data-lun0.vhd")
+    assert not store.needs_recovery
+    assert store.read("/first") == b"first\n"
+    assert (folder / "data-lun1.vhd").stat().st_blocks * 512 < 1024**2, "a blank disk takes no space"
+    assert "not proved" not in made.text, "the proof looks into what fstab mounts"
+    lines = [json.loads(line) for line in (cli.cwd / "data.jsonl").read_text().splitlines()]
+    artifact = next(line for line in lines if line["kind"] == "artifact" and line["runOutput"] == "data")
+    assert artifact["dataDisks"] == [str(folder / f"data-lun{lun}.vhd") for lun in (0, 1)]
+    shown = json.loads(cli("images", "show", IMAGE, "--json").out)
+    assert [(disk["lun"], disk["size"]) for disk in shown["dataDisks"]] == [(0, GIB), (1, GIB)]
+    verified = cli("images", "verify", IMAGE)
+    assert verified.code == 0, verified.text
+    collected = cli("gc", "--json")
+    assert collected.code == 0, collected.text
+    assert all(Path(disk["path"]).is_file() for disk in shown["dataDisks"]), "gc knows whose they are"
+    assert_nothing_left(home)
+
+
+def test_a_build_from_the_image_has_its_disks_and_one_more(made: CliResult, cli: Cli, home: Path) -> None:
+    folder = cli.cwd / "more"
+    source = {"type": "ManagedImage", "imageId": IMAGE}
+    path = template(cli, "more", source, MORE, additionalDataDisks=[{"sizeGB": 2}])
+    result = cli(path, "--output-dir", folder)
+    assert result.code == 0, result.text
+    sizes = [check_fixed_vhd(folder / f"more-lun{lun}.vhd").virtual_size // GIB for lun in (0, 1, 2)]
+    assert sizes == [1, 1, 2]
+    store = Ext4Image(folder / "more-lun0.vhd")
+    assert (store.read("/first"), store.read("/second")) == (b"first\n", b"second\n")
+    before = Ext4Image(cli.cwd / "data" / "data-lun0.vhd")
+    assert before.read("/second") is None, "nothing writes to a source"
+    assert_nothing_left(home)
+
+
+def test_a_failed_machine_is_kept_with_its_disks(made: CliResult, cli: Cli, home: Path) -> None:
+    script = "set -e\necho kept | sudo tee /srv/store/kept >/dev/null\nsync\nexit 3"
+    path = template(cli, "kept", {"type": "ManagedImage", "imageId": IMAGE}, script)
+    result = cli(path, "--on-error", "keep")
+    assert result.code == 1, result.text
+    (kept,) = Home(home).runs.glob("*/kept")
+    machine = KeptMachine.load(kept)
+    assert [disk.lun for disk in machine.data_disks] == [0, 1]
+    raw = cli.cwd / "kept.raw"
+    name = machine.data_disks[0].graph.json_name()
+    subprocess.run(["qemu-img", "convert", "-O", "raw", "--", name, raw], check=True, timeout=120)
+    assert Ext4Image(raw).exists("/first")
+    assert_nothing_left(home)
+
+
+def test_deleting_the_image_takes_its_disks(made: CliResult, cli: Cli, home: Path) -> None:
+    assert cli("images", "delete", IMAGE, "--yes").code == 0
+    assert not list((home / "images").rglob("*.vhd"))
+
+
+def test_a_blank_disk_is_a_graph_of_its_own(tmp_path: Path) -> None:
+    """`json_name` of an overlay without anything below it: qemu-img takes the null for 'no backing file'."""
+    blank = tmp_path / "blank.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", blank, "1M"], check=True, timeout=60)
+    name = BlockGraph((DiskLayer(blank, "qcow2"),)).json_name()
+    subprocess.run(["qemu-img", "convert", "-O", "raw", "--", name, tmp_path / "raw"], check=True, timeout=60)
+    assert (tmp_path / "raw").read_bytes() == bytes(1024**2)
