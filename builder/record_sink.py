@@ -157,6 +157,7 @@ class RecordSink:
                 version=event.version,
                 size=event.size,
                 size_on_disk=event.size_on_disk,
+                data_disks=list(event.data_disks),
             )
         )
         self._run.save()

@@ -91,6 +91,7 @@ class RunOutput(_Record):
     version: str = ""
     size: int = 0
     size_on_disk: int = 0
+    data_disks: list[str] = Field(default_factory=list)
 
 
 class RunRecord(_Record):

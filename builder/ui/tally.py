@@ -144,12 +144,15 @@ class Tally:
 
 
 def sizes(artifact: ArtifactProduced) -> str:
-    """The sizes of an artifact: "1.2 GiB on disk, 4.0 GiB virtual"; empty when it has none."""
+    """The sizes of an artifact: "1.2 GiB on disk, 4.0 GiB virtual, 2 data disks"; empty when it has none."""
     parts = []
     if artifact.size_on_disk:
         parts.append(f"{human_size(artifact.size_on_disk)} on disk")
     if artifact.size:
         parts.append(f"{human_size(artifact.size)} virtual")
+    if artifact.data_disks:
+        count = len(artifact.data_disks)
+        parts.append(f"{count} data disk{'s' if count > 1 else ''}")
     return ", ".join(parts)
 
 

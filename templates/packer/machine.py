@@ -60,6 +60,6 @@ def data_disks(section: Section, key: str, sizes: list[int]) -> Json:
     """`additionalDataDisks`, sizes in GB."""
     if not sizes:
         return {}
-    why = "the guest finds them at /dev/disk/by-id/virtio-lun0 and so on, where Packer had /dev/vdb"
+    why = "the guest finds them at /dev/disk/by-id/virtio-lun0 and so on, not by the names Packer's guest had"
     section.notes.add("changed", section.place(key), why, "look whether a script names a disk")
     return {"additionalDataDisks": [{"sizeGB": size} for size in sizes]}

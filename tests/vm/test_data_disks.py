@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from harness import Cli, CliResult, assert_nothing_left
 
-from builder.disk.ext4 import Ext4Image
+from builder.disk import qemu_img
+from builder.disk.ext4 import Ext4Image, fsck, preen
 from builder.disk.graph import BlockGraph, DiskLayer
+from builder.disk.mounted import file_systems
 from builder.disk.vhd import check_fixed_vhd
 from builder.settings import Home
 from builder.vm.kept import KeptMachine
@@ -143,3 +146,20 @@ def test_a_blank_disk_is_a_graph_of_its_own(tmp_path: Path) -> None:
     name = BlockGraph((DiskLayer(blank, "qcow2"),)).json_name()
     subprocess.run(["qemu-img", "convert", "-O", "raw", "--", name, tmp_path / "raw"], check=True, timeout=60)
     assert (tmp_path / "raw").read_bytes() == bytes(1024**2)
+
+
+def test_a_journal_on_a_bare_disk_is_replayed_in_its_vhd(tmp_path: Path) -> None:
+    raw, vhd = tmp_path / "raw", tmp_path / "lun0.vhd"
+    raw.touch()
+    os.truncate(raw, 64 * 1024**2)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-L", "store", raw], check=True, timeout=60)
+    dirty = ["debugfs", "-w", "-R", "feature needs_recovery", str(raw)]
+    subprocess.run(dirty, check=True, capture_output=True, timeout=60)
+    size = qemu_img.flatten_to_vhd(BlockGraph((DiskLayer(raw, "raw"),)), vhd, size=64 * 1024**2, timeout=60)
+    (found,) = file_systems(vhd, 0)
+    assert (found.kind, found.label, found.lun) == ("ext4", "store", 0)
+    assert Ext4Image(vhd).needs_recovery
+    preen(vhd)
+    fsck(vhd)
+    assert not Ext4Image(vhd).needs_recovery
+    assert check_fixed_vhd(vhd).virtual_size == size
