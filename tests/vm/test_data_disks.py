@@ -15,8 +15,6 @@ from builder.disk.ext4 import Ext4Image, fsck, preen
 from builder.disk.graph import BlockGraph, DiskLayer
 from builder.disk.mounted import file_systems
 from builder.disk.vhd import check_fixed_vhd
-from builder.settings import Home
-from builder.vm.kept import KeptMachine
 
 pytestmark = pytest.mark.timeout(3000)
 GIB = 1024**3
@@ -116,21 +114,6 @@ def test_a_build_from_the_image_has_its_disks_and_one_more(made: CliResult, cli:
     assert (store.read("/first"), store.read("/second")) == (b"first\n", b"second\n")
     before = Ext4Image(cli.cwd / "data" / "data-lun0.vhd")
     assert before.read("/second") is None, "nothing writes to a source"
-    assert_nothing_left(home)
-
-
-def test_a_failed_machine_is_kept_with_its_disks(made: CliResult, cli: Cli, home: Path) -> None:
-    script = "set -e\necho kept | sudo tee /srv/store/kept >/dev/null\nsync\nexit 3"
-    path = template(cli, "kept", {"type": "ManagedImage", "imageId": IMAGE}, script)
-    result = cli(path, "--on-error", "keep")
-    assert result.code == 1, result.text
-    (kept,) = Home(home).runs.glob("*/kept")
-    machine = KeptMachine.load(kept)
-    assert [disk.lun for disk in machine.data_disks] == [0, 1]
-    raw = cli.cwd / "kept.raw"
-    name = machine.data_disks[0].graph.json_name()
-    subprocess.run(["qemu-img", "convert", "-O", "raw", "--", name, raw], check=True, timeout=120)
-    assert Ext4Image(raw).exists("/first")
     assert_nothing_left(home)
 
 
