@@ -93,9 +93,7 @@ def _replay(context: BuildContext, image: Path, parts: Sequence[Partition]) -> N
     )
 
 
-def prove(
-    context: BuildContext, image: Path, user: str, data_disks: Mapping[int, Path] | None = None
-) -> str:
+def prove(context: BuildContext, image: Path, user: str, data_disks: Mapping[int, Path] | None = None) -> str:
     """Look for what must be gone in the file systems of `image`, joined as its fstab does, after
     `settle`. Returns a one-line result. Of the data disks (by lun) it sees what the fstab mounts.
 

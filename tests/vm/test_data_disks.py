@@ -6,15 +6,25 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from harness import Cli, CliResult, assert_nothing_left
 
+from builder.deadline import Deadline
 from builder.disk import qemu_img
 from builder.disk.ext4 import Ext4Image, fsck, preen
+from builder.disk.filesystem import on_data_disk
 from builder.disk.graph import BlockGraph, DiskLayer
-from builder.disk.mounted import file_systems
 from builder.disk.vhd import check_fixed_vhd
+from builder.errors import BuildError
+from builder.events import EventBus
+from builder.redact import Redactor
+from builder.stages.proof import settle_data_disk
+
+if TYPE_CHECKING:
+    from builder.stages.context import BuildContext
 
 pytestmark = pytest.mark.timeout(3000)
 GIB = 1024**3
@@ -139,10 +149,60 @@ def test_a_journal_on_a_bare_disk_is_replayed_in_its_vhd(tmp_path: Path) -> None
     dirty = ["debugfs", "-w", "-R", "feature needs_recovery", str(raw)]
     subprocess.run(dirty, check=True, capture_output=True, timeout=60)
     size = qemu_img.flatten_to_vhd(BlockGraph((DiskLayer(raw, "raw"),)), vhd, size=64 * 1024**2, timeout=60)
-    (found,) = file_systems(vhd, 0)
+    (found,) = on_data_disk(vhd, 0)
     assert (found.kind, found.label, found.lun) == ("ext4", "store", 0)
     assert Ext4Image(vhd).needs_recovery
-    preen(vhd)
+    preen(vhd, 0, found.partition.size)
     fsck(vhd)
     assert not Ext4Image(vhd).needs_recovery
     assert check_fixed_vhd(vhd).virtual_size == size
+
+
+def settled(vhd: Path) -> list[str]:
+    """What is said of a data disk."""
+    bus = EventBus(Redactor())
+    said: list[str] = []
+    bus.add_sink(lambda envelope: said.append(envelope.event.message))  # type: ignore[attr-defined]
+    context = SimpleNamespace(bus=bus, deadline=Deadline(120))
+    settle_data_disk(cast("BuildContext", context), vhd, 3)
+    return said
+
+
+def as_vhd(raw: Path) -> Path:
+    vhd = raw.with_suffix(".vhd")
+    graph = BlockGraph((DiskLayer(raw, "raw"),))
+    qemu_img.flatten_to_vhd(graph, vhd, size=raw.stat().st_size, timeout=120)
+    return vhd
+
+
+def test_xfs_on_a_bare_disk_is_checked(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.touch()
+    os.truncate(raw, 320 * 1024**2)
+    subprocess.run(["mkfs.xfs", "-q", raw], check=True, timeout=60)
+    vhd = as_vhd(raw)
+    assert settled(vhd) == []
+    with vhd.open("r+b") as file:  # the root inode's magic
+        file.seek(next(at for at in range(0, 1 << 20, 512) if _at(vhd, at, 2) == b"IN"))
+        file.write(b"XX")
+    with pytest.raises(BuildError, match="damaged"):
+        settled(vhd)
+
+
+def test_what_cannot_be_checked_is_said(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes(1024**2))
+    assert settled(as_vhd(raw)) == []
+    raw.write_bytes(b"LUKS\xba\xbe" + bytes(1024**2 - 6))
+    assert settled(as_vhd(raw)) == ["Not checked: data disk 3 (LUKS)."]
+    protective = bytes(446 + 4) + b"\xee" + bytes(59) + b"\x55\xaa"
+    raw.write_bytes(protective + bytes(1024**2 - 512))
+    (said,) = settled(as_vhd(raw))
+    assert said.startswith("Data disk 3 was not checked: ")
+    assert "promises a GPT" in said
+
+
+def _at(path: Path, place: int, length: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(place)
+        return file.read(length)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from disk.vhd_file import MIB, write_vhd
-
 from builder.disk import mounted
 from builder.disk.filesystem import FileSystem, identify, on_data_disk
 from builder.disk.mounted import MountedImage, join
 from builder.disk.partitions import Partition
 from builder.errors import BuildError
+from disk.vhd_file import MIB, write_vhd
 
 ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
