@@ -319,7 +319,20 @@ def _facts(entry: CatalogueEntry) -> dict[str, Any]:
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
-    return recipe.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """The recipe as its file has it, but for what may not be shown of its addresses."""
+    shown: dict[str, Any] = _shown(recipe.model_dump(mode="json", by_alias=True, exclude_none=True))
+    return shown
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    from builder.download.errors import public_url
+
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    is_address = isinstance(value, str) and value.lower().startswith(("http://", "https://"))
+    return public_url(value) if is_address else value
 
 
 def _fetched(entry: CatalogueEntry, resolved: ResolvedSource, disk: SourceDisk) -> dict[str, Any]:

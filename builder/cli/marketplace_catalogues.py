@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from builder.cli.lazy import examples
 from builder.cli.output import human_size, print_json, print_table
 from builder.errors import UsageError
+
+if TYPE_CHECKING:
+    from builder.sources.catalogue.shelf import Added
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _DOWNLOAD_SECONDS = 300.0
@@ -87,17 +90,30 @@ def update(
 ) -> None:
     """Fetch team catalogues anew.
 
-    One that cannot be had, or is broken now, stays as it was.
+    One that cannot be had, or is broken now, stays as it was; the others are fetched all the same.
     """
+    from builder.cli.errors import write_error
+    from builder.errors import GoldsmithError
+
     _, shelf, deadline = _open()
-    done = []
-    for added in shelf.update(names or [], deadline):
+    done: list[Added] = []
+    failed: list[GoldsmithError] = []
+    for name in names or shelf.names:
+        try:
+            (added,) = shelf.update([name], deadline)
+        except GoldsmithError as error:
+            failed.append(error)
+            continue
         done.append(added)
         if not json:
             state = "changed" if added.changed else "unchanged"
             typer.echo(f"{added.name}: {state}, {_counted(added.images, 'image')}.")
             if added.changed:
                 _say_replaced(added)
+    if failed:
+        for told in failed[:-1]:
+            write_error(told)
+        raise failed[-1]
     if json:
         print_json(done)
     elif not done:

@@ -23,6 +23,8 @@ from builder.disk.vhdx import read_vhdx
 from builder.disk.vmdk import WHOLE, read_vmdk
 from builder.errors import NotFoundError, PreflightError
 
+LARGEST = 4095 * 1024**3
+"""Azure's largest OS disk, in bytes (aib-template.md: osDiskSizeGB up to 4095)."""
 _SECTOR = 512
 _VHD_VERSION = 0x00010000
 _DYNAMIC_HEADER = 1024
@@ -109,8 +111,16 @@ def detect(path: Path, declared: str | None = None) -> DetectedFormat:
     except OSError as error:
         raise PreflightError(f"{path} cannot be read: {error.strerror or error}.") from error
     if declared == "raw":
-        return _as_raw(path, size, looks)
-    return _as_declared(path, looks, cast("FormatName", declared)) if declared else _as_found(path, looks)
+        found = _as_raw(path, size, looks)
+    else:
+        known = cast("FormatName", declared)
+        found = _as_declared(path, looks, known) if declared else _as_found(path, looks)
+    if found.size > LARGEST:
+        raise DiskFormatError(
+            f"{path} is a disk of {found.size} bytes; {LARGEST} is the most an OS disk may have.",
+            hint="Make a smaller one; 4095 GiB is Azure's limit.",
+        )
+    return found
 
 
 def check_whole(path: Path, parts: tuple[Path, ...]) -> None:

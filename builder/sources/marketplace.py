@@ -121,7 +121,8 @@ class MarketplaceSource:
             spec: object = [EPOCH, _made_of(recipe), self._mirrors.key]
         elif isinstance(recipe, DownloadRecipe):
             if recipe.sums is not None:
-                spec = ["published", recipe.url, recipe.sums.url, recipe.format]
+                # With what proved it: what was proved by less is not taken where more is asked.
+                spec = ["published", recipe.url, recipe.sums.model_dump(mode="json"), recipe.format]
             else:
                 spec = ["file", str(recipe.sha256).lower(), recipe.format]
         else:
@@ -133,11 +134,7 @@ class MarketplaceSource:
     def _file_digest(self) -> str:
         recipe = self._entry.recipe
         assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
-        if not recipe.path.is_file():
-            raise NotFoundError(
-                f"The disk image {recipe.path} of {self._entry.urn} does not exist.",
-                hint="Correct its path in catalogue.json.",
-            )
+        self._check_there(recipe)
         parts = parts_of(recipe.path)
         if recipe.sha256:
             from builder.disk.formats import check_whole
@@ -238,7 +235,17 @@ class MarketplaceSource:
         """The file as a disk, where it is; None when it has to be converted or unpacked first."""
         recipe = self._entry.recipe
         assert isinstance(recipe, FileRecipe)  # noqa: S101 - only asked for by files
+        self._check_there(recipe)
         return open_in_place(recipe.path, recipe.format, self._services)
+
+    def _check_there(self, recipe: FileRecipe) -> None:
+        """Raise NotFoundError before anything is opened: a pipe would be waited for without end."""
+        if not recipe.path.is_file():
+            what = "is no file" if recipe.path.exists() else "does not exist"
+            raise NotFoundError(
+                f"The disk image {recipe.path} of {self._entry.urn} {what}.",
+                hint=f"Put it there, or correct its path in the catalogue '{self._entry.origin}'.",
+            )
 
     def _make(self, folder: Path) -> MadeDisk:
         recipe = self._entry.recipe

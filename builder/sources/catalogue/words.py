@@ -81,10 +81,13 @@ def _keyring(recipe: BootstrapRecipe) -> str:
 
 
 def _proof_of_download(recipe: DownloadRecipe) -> str:
+    from builder.download.errors import public_url
+
     if recipe.sums is None:
         return f"sha256 {recipe.sha256}"
     sums = recipe.sums
+    url = public_url(sums.url)
     if sums.style == "none":
-        return f"{sums.algorithm} of {sums.url}, which the publisher does not sign: https alone proves it"
-    where = f"signature {sums.signature_url}" if sums.signature_url else "signed text"
-    return f"{sums.algorithm} of {sums.url} ({where}), by the keyring {sums.keyring}, at the first fetch"
+        return f"{sums.algorithm} of {url}, which the publisher does not sign: https alone proves it"
+    where = f"signature {public_url(sums.signature_url)}" if sums.signature_url else "signed text"
+    return f"{sums.algorithm} of {url} ({where}), by the keyring {sums.keyring}, at the first fetch"

@@ -196,3 +196,38 @@ def test_the_shell_completes_names(home):
     assert _complete("debian:debian-13") == ["Debian:debian-13:13", "Debian:debian-13:13-gen2"]
     (home / "catalogue.json").write_text("{")
     assert _complete("debian:debian-13") == []
+
+
+def test_no_token_of_an_address_is_shown(capsys, home):
+    sums = {
+        "url": "https://me:pw@x.example/SUMS?sig=hidden", "style": "detached",
+        "signatureUrl": "https://x.example/SUMS.gpg?sig=hidden", "keyring": "acme.gpg",
+    }  # fmt: skip
+    recipe = {
+        "kind": "download", "url": "https://me:pw@x.example/a.img?sig=hidden",
+        "mirrors": ["https://y.example/a.img?sig=hidden"], "sums": sums,
+    }  # fmt: skip
+    image = {"publisher": "Me", "offer": "web", "sku": "1", "versions": {"1.0": recipe}}
+    (home / "catalogue.json").write_text(json.dumps({"format": 1, "images": [image]}))
+    for words in (["show", "me:web:1"], ["show", "me:web:1", "--json"], ["list", "web", "--json"]):
+        assert cli.main(["marketplace", *words]) == 0
+        out = capsys.readouterr().out
+        assert "https://x.example/" in out
+        assert "hidden" not in out
+        assert "pw@" not in out
+
+
+def test_update_goes_on_past_one_that_is_gone(capsys, tmp_path):
+    for name in ("a", "b", "c"):
+        file = tmp_path / f"{name}.json"
+        file.write_text('{"format": 1, "images": []}')
+        assert cli.main(["marketplace", "add", str(file)]) == 0
+    (tmp_path / "a.json").unlink()
+    (tmp_path / "b.json").write_text('{"format": 1,')
+    (tmp_path / "c.json").write_text('{"format": 1, "images": [ ]}')
+    capsys.readouterr()
+    assert cli.main(["marketplace", "update"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "c: changed, 0 images.\n"
+    assert f"The file {tmp_path}/a.json does not exist" in shown.err
+    assert f"{tmp_path}/b.json:1:14: " in shown.err

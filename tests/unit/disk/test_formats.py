@@ -257,6 +257,13 @@ def test_what_is_no_disk_is_named(look):
             look(data, "vhdx")
 
 
+def test_a_disk_larger_than_any_os_disk_is_refused(look):
+    largest = 4095 * 1024**3
+    assert look(vhdx(size=largest)).size == largest
+    with pytest.raises(DiskFormatError, match="the most an OS disk may have"):
+        look(vhdx(size=largest + 512))
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(NotFoundError):
         detect(tmp_path / "none")

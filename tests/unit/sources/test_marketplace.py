@@ -1,6 +1,7 @@
 """Marketplace images: what resolves to what, without making any."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -102,6 +103,25 @@ def test_a_missing_file_and_a_wrong_digest(services):
     (services.home.root / "none.raw").write_bytes(b"x" * 512)
     with pytest.raises(PreflightError, match="promises"):
         _own(services, {**recipe, "sha256": "0" * 64}).resolve()
+
+
+def test_what_is_no_file_is_not_opened(services):
+    """A pipe that nobody writes to would be waited for without end."""
+    os.mkfifo(services.base_dir / "pipe")
+    for path in (services.base_dir / "pipe", services.base_dir):
+        for declared in ({}, {"format": "raw"}):
+            with pytest.raises(NotFoundError, match=r"is no file") as caught:
+                _own(services, {"kind": "file", "path": str(path), **declared}).resolve()
+            assert "the catalogue 'yours'" in (caught.value.hint or "")
+
+
+def test_a_base_that_was_proved_by_less_is_another(services):
+    sums = {"url": "https://x.example/S", "style": "none"}
+    recipe = {"kind": "download", "url": "https://x.example/a.img"}
+    unsigned = _own(services, {**recipe, "sums": sums})._key
+    signed = _own(services, {**recipe, "sums": {**sums, "style": "inline", "keyring": "acme.gpg"}})._key
+    other = _own(services, {**recipe, "sums": {**sums, "style": "inline", "keyring": "evil.gpg"}})._key
+    assert len({unsigned, signed, other}) == 3
 
 
 def test_arm64_is_refused(services):
