@@ -134,6 +134,12 @@ def _raise_hopeless(url: str, error: Exception) -> None:
             f"{public_url(url)} cannot be fetched: the proxy wants another user name or password.",
             hint="Correct 'proxy' in settings.toml, or HTTPS_PROXY.",
         ) from error
+    if "WRONG_VERSION_NUMBER" in text:
+        raise DownloadError(
+            f"{public_url(url)} cannot be fetched: what answers there does not speak TLS.",
+            details=(text,),
+            hint="Check the port and whether it should be http.",
+        ) from error
     if "CERTIFICATE_VERIFY_FAILED" in text:
         raise DownloadError(
             f"{public_url(url)} cannot be fetched: its certificate is not trusted.",

@@ -81,7 +81,7 @@ def verify_detached(data: Path, signature: Path, keyring: str | Path, what: str)
 def verify_inline(signed: Path, keyring: str | Path, what: str) -> bytes:
     """What was signed of a clear-signed file, and nothing that stands around it. Raises as above."""
     text = signed.read_text(encoding="utf-8", errors="replace")
-    if text.splitlines().count(_BEGIN_SIGNED) != 1:
+    if sum(line.strip() == _BEGIN_SIGNED for line in text.splitlines()) != 1:
         raise SignatureError(
             f"{what} is not one signed message.",
             hint="If it is signed in a file of its own, name that file and say 'detached'.",

@@ -126,10 +126,13 @@ def test_of_an_inline_signature_only_what_was_signed_counts(
     web.pages["/SUMS"] = Page(evil + signed + evil, etag='"two"')
     with pytest.raises((NotFoundError, SignatureError)):
         digest_of(web, tmp_path, gpg.keyring, style="inline", name="evil.qcow2")
-    # A second message, signed by somebody else, beside the right one.
-    web.pages["/SUMS"] = Page(keys["other"].sign("--clear-sign", evil) + signed, etag='"three"')
-    with pytest.raises(SignatureError, match="is not one signed message"):
-        digest_of(web, tmp_path, gpg.keyring, style="inline", name="evil.qcow2")
+    # A second message, signed by somebody else, beside the right one; blanks may end a line of armor.
+    others = keys["other"].sign("--clear-sign", evil)
+    begins = b"-----BEGIN PGP SIGNED MESSAGE-----"
+    for number, second in enumerate((others, others.replace(begins, begins + b" \t"))):
+        web.pages["/SUMS"] = Page(second + signed, etag=f'"three{number}"')
+        with pytest.raises(SignatureError, match="is not one signed message"):
+            digest_of(web, tmp_path, gpg.keyring, style="inline", name="evil.qcow2")
     web.pages["/SUMS"] = Page(signed.replace(DIGEST.encode(), b"0" * 64), etag='"four"')
     with pytest.raises(SignatureError, match=r"is not what right \(key [0-9A-F]+\) signed: it was changed"):
         digest_of(web, tmp_path, gpg.keyring, style="inline")

@@ -120,6 +120,8 @@ class DownloadRecipe(_Model):
     def _is_proved_once(self) -> DownloadRecipe:
         if (self.sha256 is None) == (self.sums is None):
             raise ValueError("give either 'sha256' or 'sums'")
+        if self.sums is not None and not self.file_name:
+            raise ValueError("the address ends without a file's name, by which 'sums' could call it")
         return self
 
     @property

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from builder.errors import NotFoundError, UsageError
+from builder.errors import InUseError, NotFoundError, UsageError
+from builder.lock import FileLock
 from builder.settings import Home
 from builder.sources.catalogue.catalogue import CatalogueEntry
 from builder.sources.catalogue.load import load_catalogue, own_file, parse_catalogue
@@ -31,7 +32,8 @@ def provide(home: Home, urn: str, file: Path, written_format: str | None) -> Pro
     """Note `file` as the disk of `urn`; without a version it is that of the one to be brought, or the latest.
 
     Raises NotFoundError for an unknown image or file, DiskFormatError for a file that is no disk or not
-    the written format, UsageError for a format that the entry does not take.
+    the written format, UsageError for a format that the entry does not take, InUseError while another
+    command notes something.
     """
     entry, version = _entry(home, urn)
     path = file.expanduser().absolute()
@@ -40,7 +42,13 @@ def provide(home: Home, urn: str, file: Path, written_format: str | None) -> Pro
     chosen = _format(path, written_format, entry)
     digest = _sha256(path, home)
     own = own_file(home)
-    _note(own, entry, version, {"kind": "file", "path": str(path), "format": chosen, "sha256": digest})
+    lock = FileLock(own.with_name(f".{own.name}.lock"))
+    if not lock.try_acquire(by="marketplace provide"):
+        raise InUseError(f"{own} is being changed by another command.", hint="Try again.")
+    try:
+        _note(own, entry, version, {"kind": "file", "path": str(path), "format": chosen, "sha256": digest})
+    finally:
+        lock.release()
     return Provided(f"{entry.image.urn}:{version}", path, chosen, digest, path.stat().st_size, own)
 
 

@@ -252,6 +252,13 @@ def test_a_proxy_that_cannot_be_used_keeps_its_password(tmp_path, monkeypatch, p
     assert "se" not in caught.value.message.replace("used", "")
 
 
+def test_a_server_without_tls_is_not_asked_ten_times(tmp_path, naps):
+    server = Server(httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number"))
+    with pytest.raises(DownloadError, match="does not speak TLS"):
+        _fetch(server, tmp_path / "f")
+    assert naps == []
+
+
 def test_certificates_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     with pytest.raises(EnvironmentProblem, match="certificates to trust cannot be read"):

@@ -177,6 +177,10 @@ SUMS = {"url": "https://x.example/SHA256SUMS", "style": "detached", "signatureUr
         ({"sums": SUMS}, "a signature needs a 'keyring'"),
         ({"sums": {**SUMS, "style": "inline", "keyring": "k"}}, "'signatureUrl' belongs to the style"),
         ({"sums": {"url": "http://x.example/SUMS", "style": "none"}}, "need an https address"),
+        (
+            {"url": "https://x.example/latest/", "sums": {**SUMS, "keyring": "k"}},
+            "the address ends without a file's name",
+        ),
     ],
 )
 def test_a_download_has_one_proof_and_a_sound_one(home, changes, says):

@@ -8,7 +8,8 @@ import pytest
 from disk.vhd_file import MIB, write_vhd
 
 from builder.disk.formats import DiskFormatError
-from builder.errors import NotFoundError, UsageError
+from builder.errors import InUseError, NotFoundError, UsageError
+from builder.lock import FileLock
 from builder.settings import Home
 from builder.sources.catalogue import load_catalogue
 from builder.sources.catalogue.provide import provide
@@ -108,6 +109,17 @@ def test_an_entry_says_which_formats_it_takes(home, disk):
     with pytest.raises(UsageError, match="is to be brought as qcow2, not as vhd") as caught:
         provide(home, "Acme:os:1", disk, None)
     assert caught.value.hint == "Bring our disk."
+
+
+def test_two_at_once_do_not_lose_what_the_other_notes(home, disk):
+    lock = FileLock(home.root / ".catalogue.json.lock")
+    assert lock.try_acquire(by="another")
+    with pytest.raises(InUseError):
+        provide(home, RHEL, disk, None)
+    assert not (home.root / "catalogue.json").exists()
+    lock.release()
+    provide(home, RHEL, disk, None)
+    assert sorted(path.name for path in home.root.glob("*catalogue*")) == ["catalogue.json"]
 
 
 def test_a_disk_in_several_files_is_proved_by_no_single_checksum(home, tmp_path, services):
