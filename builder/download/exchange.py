@@ -96,6 +96,8 @@ def get(
             after = _seconds(response.headers.get("Retry-After", ""))
             text = f"HTTP {status} {response.reason_phrase}"
             raise Transient(text, after=after, crowded=status in _CROWDED)
+        if status == 407:
+            raise _proxy_refuses(url)
         if status in (404, 410):
             raise NotFoundError(
                 f"{public_url(url)} does not exist (HTTP {status}).", hint="Check the address."
@@ -130,10 +132,7 @@ def _raise_hopeless(url: str, error: Exception) -> None:
     if isinstance(error, httpx.UnsupportedProtocol):
         raise DownloadError(f"{public_url(url)} leads to an address that is not http or https.") from error
     if isinstance(error, httpx.ProxyError) and "407" in text:
-        raise DownloadError(
-            f"{public_url(url)} cannot be fetched: the proxy wants another user name or password.",
-            hint="Correct 'proxy' in settings.toml, or HTTPS_PROXY.",
-        ) from error
+        raise _proxy_refuses(url) from error
     if "WRONG_VERSION_NUMBER" in text:
         raise DownloadError(
             f"{public_url(url)} cannot be fetched: what answers there does not speak TLS.",
@@ -146,6 +145,13 @@ def _raise_hopeless(url: str, error: Exception) -> None:
             details=(text,),
             hint="When your company's proxy signs for others, name its certificate in SSL_CERT_FILE.",
         ) from error
+
+
+def _proxy_refuses(url: str) -> DownloadError:
+    return DownloadError(
+        f"{public_url(url)} cannot be fetched: the proxy wants another user name or password.",
+        hint="Correct 'proxy' in settings.toml, or HTTPS_PROXY and HTTP_PROXY.",
+    )
 
 
 def _said(error: Exception) -> str:

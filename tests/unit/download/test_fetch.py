@@ -259,6 +259,12 @@ def test_a_server_without_tls_is_not_asked_ten_times(tmp_path, naps):
     assert naps == []
 
 
+def test_a_proxy_that_wants_a_password_is_told_the_same_with_tls_and_without(tmp_path):
+    for failure in (407, httpx.ProxyError("407 Proxy Authentication Required")):
+        with pytest.raises(DownloadError, match="the proxy wants another user name or password"):
+            _fetch(Server(failure), tmp_path / "f")
+
+
 def test_certificates_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     with pytest.raises(EnvironmentProblem, match="certificates to trust cannot be read"):
