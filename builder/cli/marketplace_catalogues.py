@@ -71,7 +71,11 @@ def add(
     """
     if sha256 and (len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef")):
         raise UsageError(f"--sha256 {sha256}: that is not a SHA-256, 64 hexadecimal digits.")
+    from builder.download.errors import public_url
+
     _, shelf, deadline = _open()
+    if "://" in source:  # it may be tried for a minute
+        typer.echo(f"Fetching {public_url(source)} ...", err=True)
     added = shelf.add(source, name, sha256, deadline)
     if json:
         print_json(added)
@@ -93,14 +97,16 @@ def update(
     One that cannot be had, or is broken now, stays as it was; the others are fetched all the same.
     """
     from builder.cli.errors import write_error
+    from builder.deadline import Deadline
     from builder.errors import GoldsmithError
 
-    _, shelf, deadline = _open()
+    _, shelf, _ = _open()
     done: list[Added] = []
     failed: list[GoldsmithError] = []
     for name in names or shelf.names:
+        typer.echo(f"Fetching {name} ...", err=True)
         try:
-            (added,) = shelf.update([name], deadline)
+            (added,) = shelf.update([name], Deadline(_DOWNLOAD_SECONDS))
         except GoldsmithError as error:
             failed.append(error)
             continue
