@@ -25,7 +25,7 @@ from provisioners.powershell import PowerShellProvisioner
 from templates.model import PowerShellStep
 
 from .recorder import Recorder
-from .windows_double import Said, WindowsDouble
+from .windows_double import RESTART, Said, WindowsDouble
 
 Open = Callable[..., tuple[WindowsDouble, SshGuest]]
 CLIXML = (
@@ -223,12 +223,11 @@ def test_windows_setup_restarts_on_its_way(open_windows: Open, monkeypatch) -> N
     double, windows = open_windows()
     windows.connect(timeout=20)
     double.clock = filetime(time.time())
-    double.states = ["IMAGE_STATE_SPECIALIZE_RESEAL_TO_OOBE", "IMAGE_STATE_COMPLETE"]
+    double.states = ["IMAGE_STATE_SPECIALIZE_RESEAL_TO_OOBE", RESTART, "IMAGE_STATE_COMPLETE"]
     bus, _ = bus_and_notes()
-    import threading
-
-    threading.Timer(0.25, double.drop).start()
     await_windows(windows, 30, bus)
+    assert double.states == ["IMAGE_STATE_COMPLETE"]
+    assert double.connections == 2
 
 
 def test_generalizing_is_started_as_the_system(open_windows: Open) -> None:

@@ -34,9 +34,13 @@ class Said:
 Answer = Callable[[str], int | Said | None]
 """Given the command line: its exit code, or None to drop the connection as a restarting guest does."""
 
+RESTART = "restart"
+
 
 class WindowsDouble:
-    """`shell` is OpenSSH's DefaultShell; `states` are the ImageStates it tells, the last one for ever."""
+    """`shell` is OpenSSH's DefaultShell; `states` are the ImageStates it tells, the last one for ever: asked
+    at a `RESTART` it goes away instead.
+    """
 
     def __init__(self, access: BuildAccess, *, shell: Literal["cmd", "powershell", "bash"] = "cmd") -> None:
         self.access = access
@@ -65,6 +69,11 @@ class WindowsDouble:
         """End every connection, as a restart does."""
         for transport in self._transports:
             transport.close()
+
+    @property
+    def connections(self) -> int:
+        """How often somebody came."""
+        return len(self._transports)
 
     def texts(self) -> list[str]:
         """The commands we gave, PowerShell decoded, without those that ask for the boot id or the shell."""
@@ -109,7 +118,7 @@ class WindowsDouble:
             return Said(stdout=f"{self.boot}\r\n".encode())
         if "ImageState" in line and "ToFileTimeUtc" in line:
             state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-            return Said(stdout=f"{state} {self.clock}\r\n".encode())
+            return Said(code=None) if state == RESTART else Said(stdout=f"{state} {self.clock}\r\n".encode())
         if line.startswith(("cmd.exe /c del ", "& cmd.exe /c del ")):
             for name in re.findall(r"[A-Za-z]:\\[^\s';]+", line):
                 self.files.pop("/" + name.replace("\\", "/"), None)

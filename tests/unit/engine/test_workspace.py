@@ -214,8 +214,13 @@ class TestTwoBuilds:
             Workspace(template("wEB"), services, run_id="b").__enter__()
 
     def test_another_template_goes_ahead(self, template: Make, services: Services) -> None:
-        with Workspace(template("a"), services, run_id="a"), Workspace(template("b"), services, run_id="b"):
-            pass
+        with (
+            Workspace(template("a"), services, run_id="a") as one,
+            Workspace(template("b"), services, run_id="b") as other,
+        ):
+            assert one.path.is_dir()
+            assert other.path.is_dir()
+            assert one.path != other.path
 
     def test_waiting_has_a_limit_and_costs_none_of_our_own_time(
         self, template: Make, services: Services, seen: Seen, monkeypatch: pytest.MonkeyPatch
