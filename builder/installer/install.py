@@ -46,7 +46,7 @@ def install(installation: Installation, disk: Path, folder: Path, services: Serv
     to run it, it starts over under TCG, which is said. Raises InstallationError with a failure bundle,
     InstallationTimeoutError, BuildTimeoutError, MachineError, EnvironmentProblem.
     """
-    accelerator = accelerators.choose(services.settings, services.home, services.bus)
+    accelerator = accelerators.choose(services.settings, services.home)
     try:
         installed = _attempt(installation, disk, folder, services, accelerator)
     except AcceleratorError as error:

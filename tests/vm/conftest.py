@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from harness import BUILD_LIMIT, EXAMPLES, Cli, Quickstart, assert_nothing_left
+from media import Medium, red_hat_medium
 
 from builder.deadline import Deadline
 from builder.events import EventBus
@@ -22,6 +23,43 @@ from builder.services import Services
 from builder.settings import Home, Settings
 from builder.sources.base import SourceDisk
 from templates.model import PlatformImageSource
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rhel-iso", metavar="PATH", help="also install from this DVD of RHEL, CentOS, Alma, Rocky or Oracle"
+    )
+    parser.addoption(
+        "--debian-installer",
+        action="store_true",
+        help="also install with Debian's own installer; the mirror must have all its components",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Not collected without its option, rather than skipped."""
+    asked = config.getoption("--debian-installer", default=False)
+    return True if collection_path.name == "test_debian_installer.py" and not asked else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Without the option there is no such test, rather than one that is skipped."""
+    if "dvd" in metafunc.fixturenames:
+        given = metafunc.config.getoption("--rhel-iso", default=None)
+        metafunc.parametrize("dvd", ["stand-in", *([given] if given else [])], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def stand_in_dvd(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Medium:
+    """A medium with RHEL's layout and a stand-in for its installer; kept with the kept home."""
+    kept = os.environ.get("GOLDSMITH_TEST_HOME")
+    return red_hat_medium(home / "media" if kept else tmp_path_factory.mktemp("media"))
+
+
+@pytest.fixture(scope="session")
+def dvd(request: pytest.FixtureRequest, stand_in_dvd: Medium) -> Medium:
+    """What a test installs from."""
+    return stand_in_dvd if request.param == "stand-in" else Medium.of(Path(request.param))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shlex
+import shutil
 import subprocess
 import tarfile
 import time
@@ -31,6 +33,7 @@ from builder.sources.scratch import contained
 
 PARTS = Path(__file__).with_name("medium")
 SUITE = "bookworm"
+DEBIAN_VERSION = "12"
 LABEL = "RHEL-8-4-0-BaseOS-x86_64"
 STAND_INS = ("rpm", "dnf", "dracut", "grubby", "grub2-mkconfig")
 ON_MEDIUM = (
@@ -79,17 +82,22 @@ class Medium:
 
 
 def red_hat_medium(folder: Path) -> Medium:
-    """Make it in `folder`, which keeps nothing else."""
+    """Make it in `folder`, which keeps nothing else; one that is there already is taken."""
+    path = folder / "rhel-8.4-x86_64-dvd.iso"
+    if path.exists():
+        return Medium.of(path)
     start = time.monotonic()
+    folder.mkdir(exist_ok=True)
     tree = folder / "tree.tar"
     _debian_tree(tree)
     system, initrd, kernel = folder / "system.tar", folder / "initrd.img", folder / "vmlinuz"
     _split(tree, system, initrd, kernel)
     tree.unlink()
-    path = folder / "rhel-8.4-x86_64-dvd.iso"
-    _write_iso(path, system, initrd, kernel)
+    whole = folder / "whole.iso"
+    _write_iso(whole, system, initrd, kernel)
     for part in (system, initrd, kernel):
         part.unlink()
+    whole.rename(path)
     medium = Medium.of(path)
     return Medium(medium.path, medium.sha256, time.monotonic() - start)
 
@@ -114,7 +122,7 @@ def _debian_tree(tar: Path) -> None:
     argv.insert(next(i for i, word in enumerate(argv) if word.startswith("--customize-hook")), hook)
     done = subprocess.run(
         [*contained(), *argv],
-        env={**_environment(), **apt_proxies()},
+        env={**os.environ, **apt_proxies()},
         capture_output=True,
         text=True,
         check=False,
@@ -122,12 +130,6 @@ def _debian_tree(tar: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     before.unlink()
     after.unlink()
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 def _red_hat_files() -> dict[str, tuple[str, int]]:
@@ -156,6 +158,7 @@ def _split(tree: Path, system: Path, initrd: Path, kernel: Path) -> None:
             elif not name.startswith("dev/"):
                 if _is_tool(name, entry):
                     _take_tool(name, entry, source, inside)
+                entry.pax_headers.pop("hdrcharset", None)  # tar warns of what it does not know
                 target.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
         for name, path in _additions():
             inside[name] = path.read_bytes(), 0o755
@@ -245,3 +248,30 @@ def write_iso(path: Path, label: str, texts: dict[str, str], files: dict[str, Pa
         iso.add_file(str(file), f"{place(name)}/F{number}.;1", rr_name=name.rpartition("/")[2])
     iso.write(str(path))
     iso.close()
+
+
+def debian_medium(folder: Path) -> Medium:
+    """Debian's network installer, from its package, in the layout of Debian's own media. Needs its apt."""
+    package = f"debian-installer-{DEBIAN_VERSION}-netboot-amd64"
+    path = folder / "debian-netboot.iso"
+    if path.exists():
+        return Medium.of(path)
+    folder.mkdir(exist_ok=True)
+    fetched = folder / "fetched"
+    fetched.mkdir()
+    try:
+        subprocess.run(["apt-get", "-qq", "download", package], cwd=fetched, check=True, timeout=300)
+        (archive_file,) = fetched.glob("*.deb")
+        subprocess.run(["dpkg-deb", "--extract", archive_file, fetched / "x"], check=True, timeout=300)
+        images = (
+            fetched / f"x/usr/lib/debian-installer/images/{DEBIAN_VERSION}/amd64/text/debian-installer/amd64"
+        )
+        files = {"install.amd/vmlinuz": images / "linux", "install.amd/initrd.gz": images / "initrd.gz"}
+        sums = "".join(
+            f"{hashlib.md5(file.read_bytes()).hexdigest()}  ./{name}\n" for name, file in files.items()
+        )
+        info = f'Debian GNU/Linux {DEBIAN_VERSION} "Test" - Unofficial amd64 NETINST\n'
+        write_iso(path, "Debian netboot", {".disk/info": info, "md5sum.txt": sums}, files)
+    finally:
+        shutil.rmtree(fetched)
+    return Medium.of(path)

@@ -216,8 +216,9 @@ def mount_all(partitions):
 def unpack():
     source = MEDIUM / "Packages/system.tar"
     total = source.stat().st_size // TAR_RECORD
-    action = f"--checkpoint-action=echo=Installing system.x86_64 (%u/{total})"
-    run("tar", "-xf", source, "-C", ROOT, "--numeric-owner", "--checkpoint=5000", action)
+    action = f"--checkpoint-action=exec=echo Installing system.x86_64 '('$TAR_CHECKPOINT/{total}')'"
+    attributes = ("--numeric-owner", "--xattrs", "--xattrs-include=*")
+    run("tar", "-xf", source, "-C", ROOT, *attributes, "--checkpoint=5000", action)
     for place in ("dev", "proc", "sys", "run"):
         run("mount", "--rbind", f"/{place}", ROOT / place)
 
