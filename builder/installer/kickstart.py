@@ -5,22 +5,18 @@ pykickstart is what Anaconda itself reads a kickstart with, and has a grammar fo
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-import shlex
 import warnings
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
 from builder.errors import PreflightError
 from builder.installer.installation import HAS_CLOUD_INIT, MARKER, Wanted
+from builder.installer.texts import Texts
 from provisioners.environment import posix_quote
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from builder.installer.media import Release
 
 EPOCH = 1
@@ -32,7 +28,7 @@ KERNEL_ARGUMENTS = "console=tty1 console=ttyS0,115200n8 earlyprintk=ttyS0 net.if
 AGENTS = ("cloud-init", "WALinuxAgent", "cloud-utils-growpart", "gdisk", "hyperv-daemons")
 """What Azure wants in a guest. Missing ones are a warning: not every medium has them."""
 _NEEDED = ("chrony", "sudo", "parted", "openssh-server", "NetworkManager", "xfsprogs")
-_FOLDER = "kickstarts"
+_TEXTS = Texts("kickstarts")
 _LAST_WITH_NETWORK_SCRIPTS = 8
 _INCLUDED = "/tmp/goldsmith-rhsm.ks"  # noqa: S108 - in the installer's memory
 _MOUNTED = "/tmp/goldsmith"  # noqa: S108 - likewise
@@ -73,14 +69,13 @@ class OwnKickstart:
 def digest() -> str:
     """Of everything a kickstart of ours is made from."""
     whole = hashlib.sha256(str(EPOCH).encode())
-    for name in sorted(item.name for item in _data().iterdir() if item.is_file()):
-        whole.update(f"\0{name}\0{_text(name)}".encode())
+    _TEXTS.add_to(whole)
     return whole.hexdigest()
 
 
 def render(release: Release, wanted: Wanted, origin: Origin) -> str:
     """Our kickstart for `release`. It holds no secret. Raises KickstartError when it is not accepted."""
-    facts = {
+    facts: dict[str, object] = {
         "name": release.name,
         "generation": wanted.generation,
         "packages": (*_NEEDED, *AGENTS, *wanted.packages),
@@ -95,14 +90,14 @@ def render(release: Release, wanted: Wanted, origin: Origin) -> str:
         "included": _INCLUDED,
         "configure": _configure(release, wanted, origin),
     }
-    text = _environment().get_template(f"el{release.major}.ks.j2").render(facts)
+    text = _TEXTS.render(f"el{release.major}.ks.j2", facts)
     parse(text, release, f"the kickstart of {release.name}")
     return text
 
 
 def enter_script(user: str) -> str:
     """What lets `user` into the new system; it lies beside the kickstart."""
-    return f"user={posix_quote(user)}\n{_text('enter.sh')}"
+    return f"user={posix_quote(user)}\n{_TEXTS.read('enter.sh')}"
 
 
 def parse(text: str, release: Release, where: str) -> tuple[Any, tuple[str, ...]]:
@@ -190,29 +185,4 @@ def _configure(release: Release, wanted: Wanted, origin: Origin) -> str:
         "network_scripts": "yes" if release.major <= _LAST_WITH_NETWORK_SCRIPTS else "no",
     }
     header = "".join(f"{name}={posix_quote(value)}\n" for name, value in settings.items())
-    return header + _text("configure.sh")
-
-
-def _data() -> Any:  # noqa: ANN401 - Traversable, whose place in the library moves
-    return resources.files("builder.installer").joinpath(_FOLDER)
-
-
-def _text(name: str) -> str:
-    return str(_data().joinpath(name).read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _environment() -> Environment:
-    from jinja2 import PackageLoader, StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        loader=PackageLoader("builder.installer", _FOLDER),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["quoted"] = shlex.quote
-    return environment
+    return header + _TEXTS.read("configure.sh")

@@ -5,11 +5,9 @@ Source of the names: the Debian Installation Guide, appendix B, and the template
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,14 +15,13 @@ from urllib.parse import urlsplit
 from builder.installer.cpio import archive
 from builder.installer.installation import MARKER, Wanted
 from builder.installer.kickstart import CONSOLE, enter_script
+from builder.installer.texts import Texts
 from builder.sources import base_files
 from builder.sources.distribution import DEBIAN
 from builder.sources.mirrors import Mirrors, apt_proxies, find_mirrors
 from provisioners.environment import posix_quote
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from builder.services import Services
 
 EPOCH = 1
@@ -33,7 +30,7 @@ COMMAND_LINE = "priority=critical DEBIAN_FRONTEND=text net.ifnames=0 console=tty
 """What the kernel is told. The console comes last: the installer shows itself on the last one."""
 CODENAMES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
 AGENTS = ("cloud-init", "waagent", "cloud-guest-utils")
-_FOLDER = "preseeds"
+_TEXTS = Texts("preseeds")
 _LAST_SCRIPT = "usr/lib/finish-install.d/95goldsmith"
 # Of what our own bases carry, what a system of Debian's installer has not anyway.
 _FILES = (
@@ -68,8 +65,7 @@ def digest() -> str:
     whole = hashlib.sha256(f"{EPOCH}".encode())
     for codename in CODENAMES.values():
         whole.update(f"\0{_packages(codename)}\0{_base_files(codename)}".encode())
-    for name in sorted(item.name for item in _data().iterdir() if item.is_file()):
-        whole.update(f"\0{name}\0{_text(name)}".encode())
+    _TEXTS.add_to(whole)
     return whole.hexdigest()
 
 
@@ -81,7 +77,7 @@ def render(version: str, wanted: Wanted, services: Services) -> Files:
     codename = CODENAMES[version.partition(".")[0]]
     mirrors = find_mirrors(DEBIAN, codename, services.settings)
     packages = (*_packages(codename), *wanted.packages)
-    facts = {
+    facts: dict[str, object] = {
         "codename": codename,
         "generation": wanted.generation,
         "packages": packages,
@@ -91,14 +87,14 @@ def render(version: str, wanted: Wanted, services: Services) -> Files:
     settings = {"console": CONSOLE, "marker": MARKER, "agents": " ".join(AGENTS)}
     header = "".join(f"{name}={posix_quote(value)}\n" for name, value in settings.items())
     return {
-        "preseed.cfg": (_environment().get_template("debian.cfg.j2").render(facts), 0o644),
-        "goldsmith/early.sh": (header + _text("early.sh"), 0o644),
-        "goldsmith/late.sh": (header + _text("late.sh"), 0o644),
+        "preseed.cfg": (_TEXTS.render("debian.cfg.j2", facts), 0o644),
+        "goldsmith/early.sh": (header + _TEXTS.read("early.sh"), 0o644),
+        "goldsmith/late.sh": (header + _TEXTS.read("late.sh"), 0o644),
         "goldsmith/enter.sh": (enter_script(wanted.user), 0o644),
         "goldsmith/build-user.pub": (wanted.public_key + "\n", 0o644),
         "goldsmith/host_key": (wanted.host_private_key, 0o600),
         "goldsmith/host_key.pub": (wanted.host_public_key + "\n", 0o644),
-        _LAST_SCRIPT: (_text("last.sh").replace("\n", "\n" + header, 1), 0o755),
+        _LAST_SCRIPT: (_TEXTS.read("last.sh").replace("\n", "\n" + header, 1), 0o755),
         **{f"goldsmith/files/{name}": file for name, file in _base_files(codename).items()},
     }
 
@@ -144,26 +140,3 @@ def _seen_from_guest(place: str) -> str:
     if not colon or not port.isdigit():
         host, colon, port = place, "", ""
     return f"{_HOST if host in _LOOPBACK else host}{colon}{port}"
-
-
-def _data() -> Any:  # noqa: ANN401 - Traversable, whose place in the library moves
-    return resources.files("builder.installer").joinpath(_FOLDER)
-
-
-def _text(name: str) -> str:
-    return str(_data().joinpath(name).read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _environment() -> Environment:
-    from jinja2 import PackageLoader, StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    return ImmutableSandboxedEnvironment(
-        loader=PackageLoader("builder.installer", _FOLDER),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
