@@ -2,6 +2,6 @@
 
 import sys
 
-from builder.cli import main
+from builder.cli import console
 
-sys.exit(main())
+sys.exit(console())

@@ -73,7 +73,9 @@ def test_a_failing_customizer_is_named_and_leaves_a_bundle(cli: Cli, tmp_path: P
     out.mkdir()
     events = tmp_path / "events.jsonl"
     result = cli(
-        *(file, "--output-dir", out, "--events", events, "--on-error", "keep"), env={"THE_TOKEN": CANARY}
+        *(file, "--output-dir", out, "--events", events, "--on-error", "keep"),
+        "--no-cache",  # the serial log is a boot's
+        env={"THE_TOKEN": CANARY},
     )
     assert result.code == 1, result.text
     assert "Customizer 2 of 3 'Breaks'" in result.text
@@ -127,7 +129,7 @@ def test_ctrl_c_while_booting_and_sigkill_leave_nothing(cli: Cli, tmp_path: Path
     file = write(tmp_path / "t.json", template("interrupted", steps))
     for signum, expected in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         events = tmp_path / f"events-{signum}.jsonl"
-        build = cli.start(file, "--events", events)
+        build = cli.start(file, "--events", events, "--no-cache")
         wait_for(lambda e=events: e.exists() and "Booting" in e.read_text(), 300, build)
         time.sleep(3)
         os.kill(build.pid, signum)
