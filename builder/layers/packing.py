@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from builder.layers.layer import Layer
     from builder.layers.store import LayerStore
 
-KEPT_PLAIN = 2
-"""How many layers of a build stay plain: the last, and that before the last step, which is edited most."""
 _STALE_SECONDS = 3600.0
 
 
 def pack_one(store: LayerStore, spared: Collection[str]) -> Layer | None:
-    """Pack the memory that was of use least recently, but for those of the instances `spared`; whoever
-    stores a layer does it once. Returns the layer as it is now, None when there was nothing to do.
-    Raises OSError.
+    """Pack the memory that was of use least recently, but for those of the instances `spared`.
+
+    Whoever stores a layer does it once, and spares that one and the one it lies on: an edit of the last step
+    goes on from there, also after a build that made only the last layer. Returns the layer as it is now,
+    None when there was nothing to do. Raises OSError.
     """
     others = [layer for layer in store.all() if layer.meta.instance not in spared]
     plain = [layer for layer in others if layer.meta.memory and not layer.meta.memory.packed]

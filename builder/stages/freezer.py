@@ -15,7 +15,7 @@ from builder.disk import qemu_img
 from builder.disk.extents import link_or_copy
 from builder.layers.cache import KEEP_FREE
 from builder.layers.layer import ACCESS, BOOT, DISK, MEMORY, SEED, VARS, Layer, LayerMeta, Memory
-from builder.layers.packing import KEPT_PLAIN, pack_one
+from builder.layers.packing import pack_one
 from builder.layers.soundness import checksum
 from builder.owner import host_boot_id
 from builder.vm import snapshot
@@ -65,7 +65,6 @@ class Freezer:
         self._began = time.time()
         self._number = 0
         self._complained = False
-        self._stored: tuple[str, ...] = ()
         self.stores = bool(context.route.links) and context.cache.budget > 0
 
     def close(self) -> None:
@@ -190,9 +189,8 @@ class Freezer:
             # One that another build made while we ran is as good; what lies on it may be in use.
             newer = there is not None and there.meta.created > self._began
             if cache.layers.add(draft, replace=not newer):
-                self._stored = (draft.meta.instance, *self._stored)[:KEPT_PLAIN]
                 with suppress(OSError):  # it stays plain
-                    pack_one(cache.layers, self._stored)
+                    pack_one(cache.layers, (draft.meta.instance, draft.meta.parent))
                 cache.trim()
         except OSError as error:
             self._context.bus.warn(
