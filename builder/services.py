@@ -42,4 +42,4 @@ class Services:
         """The local registry, opened on first use (importing SQLAlchemy costs half a second)."""
         from builder.registry.store import Registry
 
-        return Registry(self.home, snapshot=self.read_only)
+        return Registry.of(self.home, self.settings, snapshot=self.read_only)

@@ -39,6 +39,10 @@ class Settings(BaseModel):
     resource_group: str = "goldsmith"
     subscription_id: str = "00000000-0000-0000-0000-000000000000"
     location: str = "local"
+    registry_url: SecretStr | None = Field(
+        default=None,
+        description="registry of a team: postgresql://user@host/database; none: a file in the home",
+    )
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
     keep_for_days: float = Field(default=7, gt=0)

@@ -31,12 +31,12 @@ def gc(
 
     home = Home()
     home.check()
+    settings = load_settings(home)
     registry = None
-    if home.registry.exists():
+    if settings.registry_url is not None or home.registry.exists():
         from builder.registry.store import Registry
 
-        registry = Registry(home)
-    settings = load_settings(home)
+        registry = Registry.of(home, settings)
     cache = Cache.of(home, settings)
     report = collect(home, registry, cache, dry_run=dry_run, keep_days=settings.keep_for_days)
     if json:

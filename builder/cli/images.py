@@ -122,9 +122,10 @@ def delete(image: Image, *, yes: Yes = False) -> None:
 def open_registry() -> Registry:
     """The registry of the home."""
     from builder.registry.store import Registry
-    from builder.settings import Home
+    from builder.settings import Home, load_settings
 
-    return Registry(Home())
+    home = Home()
+    return Registry.of(home, load_settings(home))
 
 
 def data_disk_text(disk: DataDiskRecord) -> str:

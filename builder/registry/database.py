@@ -1,68 +1,44 @@
-"""The database under the registry: one SQLite file that several processes may use at once."""
+"""The database under the registry: a SQLite file in the home, or PostgreSQL for a team."""
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Engine, insert, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import StaticPool
 
-from builder.errors import EnvironmentProblem
-from builder.registry.schema import Base, MetaRow
+from builder.registry import migrate, postgres, sqlite
+from builder.registry.errors import RegistryError
+from builder.registry.schema import Base
 
-FORMAT = 2
-"""1: without data disks, which a Goldsmith that knows only that would take for orphans."""
-_BUSY_SECONDS = 30
-# A version that was reported must outlive a power cut; its files are synced before it is recorded.
-SYNCHRONOUS = "FULL"
-_IMMEDIATE = "goldsmith_immediate"
-# Shared memory of the write-ahead log does not work across machines (sqlite.org/wal.html, section 8).
-_NETWORK = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "afs",
-    "ceph",
-    "glusterfs",
-    "lustre",
-    "virtiofs",
-    "vboxsf",
-}
+__all__ = ["Database", "RegistryError"]
 
-
-class RegistryError(EnvironmentProblem):
-    """The registry cannot be read or written."""
-
-    code = "Registry"
+_WRITES = {sqlite.IMMEDIATE: True, postgres.WRITES: True}
 
 
 class Database:
-    """Opens (and the first time makes) the registry; or a copy in memory (`snapshot`), which leaves the
-    file as it is. Raises RegistryError when that cannot be.
+    """Opens (and the first time makes) the registry: the file `path`, or the database at `url`.
+
+    With `snapshot` it is a copy in memory, taken when it is first used, which leaves the original as it
+    is. Raises RegistryError when that cannot be.
     """
 
-    def __init__(self, path: Path, *, snapshot: bool = False) -> None:
-        self.path = path
-        if snapshot:
-            # One connection for all: in memory each would be a database of its own.
-            self._engine = create_engine("sqlite://", creator=partial(_copy, path), poolclass=StaticPool)
-        else:
-            _make_folder(path.parent)
-            self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
-        _listen(self._engine, "DELETE" if on_network(path) else "WAL")
+    def __init__(self, path: Path, url: str | None = None, *, snapshot: bool = False) -> None:
+        self._path = path
+        self._snapshot = snapshot
+        self._url = postgres.parse(url) if url else None
+        self.name = self._url.render_as_string(hide_password=True) if self._url else str(path)
         with self._translated():
-            self._prepare()
+            self._engine  # noqa: B018 - opened, and brought up to date, now
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines use it as well: a path in it means nothing without its machine."""
+        return self._url is not None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -75,112 +51,73 @@ class Database:
         """A session that holds the write lock from its start, so what it read is still true when it
         writes. Commits at the end, rolls back on any error.
         """
-        engine = self._engine.execution_options(**{_IMMEDIATE: True})
+        engine = self._engine.execution_options(**_WRITES)
         with self._translated(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
+        """Let go of it; a later call opens it again."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+            del self._engine
 
-    def _prepare(self) -> None:
-        with self.read() as session:
-            known = inspect(session.connection()).has_table("meta")
-            row = session.get(MetaRow, "format") if known else None
-            found = row.value if row else None
-        if found is None:
-            with self.write() as session:
-                Base.metadata.create_all(session.connection())
-                if session.get(MetaRow, "format") is None:
-                    session.add(MetaRow(key="format", value=str(FORMAT)))
-            return
-        if not found.isdigit() or int(found) > FORMAT:
-            raise RegistryError(
-                f"The registry {self.path} was written by a newer Goldsmith "
-                f"(format {found}, this one knows {FORMAT}).",
-                hint="Update Goldsmith, or use another home (GOLDSMITH_HOME).",
-            )
-        if int(found) < FORMAT:
-            self._migrate()
+    @cached_property
+    def _engine(self) -> Engine:
+        made = self._open()
+        with made.begin() as connection:
+            at = migrate.found(connection)
+        migrate.refuse_newer(at, self.name)
+        if at != migrate.HEAD:
+            with made.execution_options(**_WRITES).begin() as connection:
+                migrate.prepare(connection, self.name)
+        return made
 
-    def _migrate(self) -> None:
-        """From format 1: there is a table more, and nothing in it."""
-        with self.write() as session:
-            row = session.get(MetaRow, "format")
-            if row is not None and int(row.value) < FORMAT:  # else another process was faster
-                Base.metadata.create_all(session.connection())
-                row.value = str(FORMAT)
+    def _open(self) -> Engine:
+        if self._url is None:
+            return sqlite.engine_in_memory(self._path) if self._snapshot else sqlite.engine(self._path)
+        server = postgres.engine(self._url)
+        return _copied(server, self.name) if self._snapshot else server
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseError as error:
+        except DBAPIError as error:
             raise RegistryError(
-                f"The registry {self.path} cannot be used: {error.orig}.",
-                hint="Is the file writable and the disk not full? Another process may hold it for long; "
+                f"The registry {self.name} cannot be used: {_first_line(error)}.",
+                hint="Does the server run, is the network there, and may this user use the database? "
+                "registry_url says where it is."
+                if self._url is not None
+                else "Is the file writable and the disk not full? Another process may hold it for long; "
                 "a damaged file can be moved away; take the VHDs out of images/ and regions/ then, before "
                 "'build gc' clears what no entry names.",
             ) from error
 
 
-def _make_folder(folder: Path) -> None:
+def _copied(server: Engine, name: str) -> Engine:
+    """All rows of a server's registry, in memory. Raises RegistryError when it has another form."""
+    memory = sqlite.engine_in_memory(None)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RegistryError(
-            f"The folder {folder} cannot be made: {error.strerror}.", hint="Set GOLDSMITH_HOME."
-        ) from error
-
-
-def _copy(path: Path) -> sqlite3.Connection:
-    """What the file holds at this moment, in memory; nothing when there is no file."""
-    end = time.monotonic() + _BUSY_SECONDS
-
-    def lose_patience(status: int, _left: int, _all: int) -> None:  # the driver itself would wait for ever
-        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() >= end:
-            raise sqlite3.OperationalError("database is locked")
-
-    memory = sqlite3.connect(":memory:", check_same_thread=False)
-    if path.exists():
-        # "rw", though nothing is written: a last reader that may not write leaves the log's files behind.
-        address = f"{path.absolute().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as file:
-            file.backup(memory, progress=lose_patience)
+        with server.connect() as source, memory.begin() as target:
+            at = migrate.found(source)
+            if at not in (None, migrate.HEAD):
+                migrate.refuse_newer(at, name)
+                raise RegistryError(
+                    f"The registry {name} has an older form (format {at.lstrip('0')}).",
+                    hint="Any other command brings it up to date, for example 'build gallery list'.",
+                )
+            if at is not None:
+                Base.metadata.create_all(target)
+                for table in Base.metadata.sorted_tables:
+                    rows = [dict(row) for row in source.execute(select(table)).mappings()]
+                    if rows:
+                        target.execute(insert(table), rows)
+                migrate.mark(target)
+    finally:
+        server.dispose()
     return memory
 
 
-def _listen(engine: Engine, journal: str) -> None:
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a DBAPI connection
-        # The driver's own transactions begin too late and never IMMEDIATE; ours begin below.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA journal_mode={journal}")
-        cursor.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Any) -> None:  # noqa: ANN401 - sqlalchemy.Connection
-        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def on_network(path: Path, mounts: str | None = None) -> bool:
-    """Whether `path` lies on a network file system, by the mount table (proc_pid_mountinfo(5))."""
-    try:
-        table = mounts if mounts is not None else Path("/proc/self/mountinfo").read_text()
-    except OSError:
-        return False
-    kind, longest = "", -1
-    target = path.absolute()
-    for line in table.splitlines():
-        left, _, right = line.partition(" - ")
-        fields = left.split(" ")
-        if len(fields) < 5 or not right:
-            continue
-        point = Path(fields[4].replace("\\040", " "))
-        if target.is_relative_to(point) and len(str(point)) >= longest:
-            kind, longest = right.split(" ")[0], len(str(point))
-    return kind in _NETWORK or kind.startswith("fuse.")
+def _first_line(error: DBAPIError) -> str:
+    lines = str(error.orig).strip().splitlines() or ["no reason given"]
+    return lines[0].rstrip(".")

@@ -48,6 +48,7 @@ class Galleries(Part):
                     resource_group=resource.resource_group,
                     location=location,
                     created_at=now(),
+                    created_by="",
                 )
                 session.add(row)
             elif gallery.location and region_key(row.location) != region_key(location):
@@ -239,7 +240,11 @@ def _new_definition(
         triple=_triple(definition),
         features=list(properties.features),
         plan=properties.purchase_plan,
+        eula="",
+        privacy_statement_uri="",
+        release_note_uri="",
         created_at=now(),
+        created_by="",
     )
 
 
@@ -252,6 +257,7 @@ def _gallery(row: GalleryRow) -> GalleryRecord:
         description=row.description,
         tags=dict(row.tags),
         created_at=row.created_at,
+        created_by=row.created_by,
     )
 
 
@@ -275,4 +281,10 @@ def _definition(row: DefinitionRow) -> DefinitionRecord:
         plan=row.plan,
         tags=dict(row.tags),
         created_at=row.created_at,
+        created_by=row.created_by,
+        eula=row.eula,
+        privacy_statement_uri=row.privacy_statement_uri,
+        release_note_uri=row.release_note_uri,
+        recommended=row.recommended,
+        disallowed=row.disallowed,
     )

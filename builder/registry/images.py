@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import select
 
 from builder.errors import NotFoundError
-from builder.registry.part import Part, not_found
+from builder.registry.part import Part, as_json, not_found
 from builder.registry.places import remove_file
 from builder.registry.records import ImageRecord
 from builder.registry.schema import ImageRow
@@ -34,6 +34,8 @@ class Images(Part):
             row.path = self._stored(record.path)
             row.size, row.size_on_disk, row.digest = record.size, record.size_on_disk, record.digest
             row.source, row.template, row.run_id = record.source, record.template, record.run_id
+            row.os_state = record.os_state
+            row.parent_key, row.lineage = record.parent.lower(), as_json(record.lineage)
             row.tags = dict(record.tags)
             row.created_at = record.created_at
             row.data_disks.clear()
@@ -94,4 +96,8 @@ class Images(Part):
             tags=dict(row.tags),
             created_at=row.created_at,
             data_disks=tuple(self._data_disk(disk) for disk in row.data_disks),
+            os_state=cast("Any", row.os_state),
+            parent=row.parent_key,
+            lineage=row.lineage,
+            created_by=row.created_by,
         )

@@ -11,8 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from builder.owner import is_alive
-from builder.registry import rules
+from builder.registry import holder, rules
 from builder.registry.part import Part
 from builder.registry.places import remove_file
 from builder.registry.records import Orphan, Reclaimed
@@ -32,7 +31,7 @@ class Orphans(Part):
         with self._db.write() as session:
             taken = []
             for row in session.scalars(select(VersionRow).where(VersionRow.state == "Creating")):
-                if is_alive(row.owner):
+                if holder.is_held(row):
                     continue
                 taken.append(row.id)
                 if not dry_run:
@@ -51,7 +50,7 @@ class Orphans(Part):
             reserved = {
                 _folder_of(row)
                 for row in session.scalars(select(VersionRow).where(VersionRow.state == "Creating"))
-                if is_alive(row.owner)
+                if holder.is_held(row)
             }
             found = [
                 *(f for f in _vhds(self.home.images, known) if not is_live_run(_run_of(f))),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from builder.errors import NotFoundError
 from builder.registry.database import Database
@@ -16,17 +18,21 @@ from templates.arm_id import ResourceId
 class Part:
     """Base of the registry's parts."""
 
-    def __init__(self, home: Home, *, snapshot: bool = False) -> None:
+    def __init__(self, home: Home, *, url: str | None = None, snapshot: bool = False) -> None:
         self.home = home
-        self._db = Database(home.registry, snapshot=snapshot)
+        self._db = Database(home.registry, url, snapshot=snapshot)
 
     def close(self) -> None:
         """Let go of the file; a later call opens it again."""
         self._db.close()
 
     def _stored(self, path: Path) -> str:
-        """A path inside the home relative to it, so that the home can be moved."""
+        """A path inside the home relative to it, so that the home can be moved. Absolute in a registry that
+        other homes share.
+        """
         absolute = path.absolute()
+        if self._db.is_shared:
+            return str(absolute)
         root = self.home.root
         return str(absolute.relative_to(root) if absolute.is_relative_to(root) else absolute)
 
@@ -44,6 +50,11 @@ class Part:
 
     def _data_disk(self, row: DataDiskRow) -> DataDiskRecord:
         return DataDiskRecord(row.lun, self._loaded(row.path), row.size, row.size_on_disk, row.digest)
+
+
+def as_json(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What a JSON column takes."""
+    return None if facts is None else dict(facts)
 
 
 def now() -> datetime:

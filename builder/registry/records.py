@@ -12,6 +12,8 @@ from builder.sources.base import Generation, OsType
 
 OsState = Literal["Generalized", "Specialized"]
 VersionState = Literal["Creating", "Succeeded", "Deleting"]
+ReplicationState = Literal["Unknown", "Replicating", "Completed", "Failed"]
+CopyState = Literal["Pending", "Replicating", "Completed", "Failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class GalleryRecord:
     description: str
     tags: Mapping[str, str]
     created_at: datetime
+    created_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ class DefinitionRecord:
     plan: Mapping[str, str] | None
     tags: Mapping[str, str]
     created_at: datetime
+    created_by: str = ""
+    eula: str = ""
+    privacy_statement_uri: str = ""
+    release_note_uri: str = ""
+    recommended: Mapping[str, Any] | None = None
+    disallowed: Mapping[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -68,9 +77,24 @@ class DataDiskRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyRecord:
+    """One replica in a region, numbered from 1. `location` is a path or a URL; bytes are of all its disks."""
+
+    number: int
+    location: str
+    state: CopyState
+    bytes_done: int
+    bytes_total: int
+    error: str = ""
+    completed_at: datetime | None = None
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaRecord:
-    """The copy of a version in one region. `count` is what the template asked for; here one file
-    serves them all. `exclude_from_latest` overrides the version's flag when it is not None.
+    """A version in one region. `count` is how many replicas were asked for, `path` the first one's file;
+    it is `usable` when that is complete. `exclude_from_latest` overrides the version's flag when it is
+    not None.
     """
 
     region: str
@@ -80,6 +104,9 @@ class ReplicaRecord:
     size_on_disk: int
     exclude_from_latest: bool | None = None
     data_disks: tuple[DataDiskRecord, ...] = ()
+    state: ReplicationState = "Completed"
+    usable: bool = True
+    copies: tuple[CopyRecord, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -89,7 +116,9 @@ class ReplicaRecord:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """An image version. `state` Creating: a build holds the number and has not delivered yet."""
+    """An image version. `state` Creating: a build holds the number and has not delivered yet. `parent` is
+    the key of the gallery version or managed image it was made from, "" when it was something else.
+    """
 
     id: str
     version: str
@@ -110,6 +139,14 @@ class VersionRecord:
     created_at: datetime
     published_at: datetime | None
     replicas: tuple[ReplicaRecord, ...]
+    end_of_life: str | None = None
+    block_deletion_before_end_of_life: bool = False
+    parent: str = ""
+    lineage: Mapping[str, Any] | None = None
+    revoked_at: datetime | None = None
+    revoked_by: str = ""
+    revoked_reason: str = ""
+    created_by: str = ""
 
     def replica(self, region: str | None = None) -> ReplicaRecord | None:
         """The copy in `region`; without a region the one in the version's own location, else any."""
@@ -133,6 +170,9 @@ class Delivery:
     exclude_from_latest: bool = False
     replication_mode: Literal["Full", "Shallow"] = "Full"
     tags: Mapping[str, str] = field(default_factory=dict)
+    end_of_life: str | None = None
+    parent: str = ""
+    lineage: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +195,10 @@ class ImageRecord:
     tags: Mapping[str, str]
     created_at: datetime
     data_disks: tuple[DataDiskRecord, ...] = ()
+    os_state: OsState = "Generalized"
+    parent: str = ""
+    lineage: Mapping[str, Any] | None = None
+    created_by: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:

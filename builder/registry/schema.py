@@ -1,11 +1,14 @@
-"""The tables of the registry (format 2). ARM ids are keys in lower case beside the spelling given."""
+"""The tables of the registry. ARM ids are keys in lower case beside the spelling given.
+
+A change here needs a migration (`migrations/versions/`); a test compares what both of them make.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -32,12 +35,15 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declaration
         datetime: UtcDateTime,
         dict[str, str]: JSON,
+        dict[str, Any]: JSON,
         list[dict[str, Any]]: JSON,
     }
 
 
 class MetaRow(Base):
-    """Facts about the registry itself: its format."""
+    """Facts about the registry itself. `format` is for a Goldsmith from before migrations, which refuses
+    what is newer than itself by it.
+    """
 
     __tablename__ = "meta"
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -58,6 +64,7 @@ class GalleryRow(Base):
     description: Mapped[str] = mapped_column(default="")
     tags: Mapped[dict[str, str]]
     created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(default="", server_default="")
     definitions: Mapped[list[DefinitionRow]] = relationship(back_populates="gallery")
 
 
@@ -83,18 +90,28 @@ class DefinitionRow(Base):
     description: Mapped[str] = mapped_column(default="")
     end_of_life: Mapped[str | None]
     plan: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    eula: Mapped[str] = mapped_column(default="", server_default="")
+    privacy_statement_uri: Mapped[str] = mapped_column(default="", server_default="")
+    release_note_uri: Mapped[str] = mapped_column(default="", server_default="")
+    # ARM's own objects: {"vCPUs": {"min": 1, "max": 4}, "memory": {...}} and {"diskTypes": [...]}.
+    recommended: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    disallowed: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     tags: Mapped[dict[str, str]]
     created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(default="", server_default="")
     gallery: Mapped[GalleryRow] = relationship(back_populates="definitions", lazy="joined")
 
 
 class VersionRow(Base):
-    """An image version. While `state` is Creating, `owner` is the process that holds the number."""
+    """An image version. While `state` is Creating, `owner` is the process that holds the number, on the
+    machine `host`.
+    """
 
     __tablename__ = "versions"
     __table_args__ = (
         UniqueConstraint("definition_key", "major", "minor", "patch"),
         Index("versions_by_state", "state"),
+        Index("versions_by_parent", "parent_key"),
     )
     key: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[str]
@@ -104,15 +121,26 @@ class VersionRow(Base):
     patch: Mapped[int]
     state: Mapped[str]
     owner: Mapped[str]
+    host: Mapped[str] = mapped_column(default="", server_default="")
     run_id: Mapped[str]
     exclude_from_latest: Mapped[bool] = mapped_column(default=False)
     replication_mode: Mapped[str] = mapped_column(default="Full")
-    size: Mapped[int] = mapped_column(default=0)
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
     digest: Mapped[str] = mapped_column(default="")
     source: Mapped[str] = mapped_column(default="")
     template: Mapped[str] = mapped_column(default="")
+    end_of_life: Mapped[str | None]
+    block_deletion_before_end_of_life: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # What it was made from: the key of a gallery version or managed image, "" for anything else.
+    parent_key: Mapped[str] = mapped_column(default="", server_default="")
+    # templateDigest, sourceDigest, layers (their ids), inputs (each with name and digest).
+    lineage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str] = mapped_column(default="", server_default="")
+    revoked_reason: Mapped[str] = mapped_column(default="", server_default="")
     tags: Mapped[dict[str, str]]
     created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(default="", server_default="")
     published_at: Mapped[datetime | None]
     definition: Mapped[DefinitionRow] = relationship(lazy="joined")
     replicas: Mapped[list[ReplicaRow]] = relationship(
@@ -121,7 +149,7 @@ class VersionRow(Base):
 
 
 class ReplicaRow(Base):
-    """A version's copy in one region."""
+    """A version in one of its regions. It is `usable` there as soon as its first copy is complete."""
 
     __tablename__ = "replicas"
     __table_args__ = (UniqueConstraint("version_key", "region_key"),)
@@ -132,17 +160,63 @@ class ReplicaRow(Base):
     count: Mapped[int]
     storage_account_type: Mapped[str]
     path: Mapped[str]
-    size_on_disk: Mapped[int]
+    size_on_disk: Mapped[int] = mapped_column(BigInteger)
     exclude_from_latest: Mapped[bool | None]
+    # Azure's replicationStatus: Unknown, Replicating, Completed, Failed.
+    state: Mapped[str] = mapped_column(default="Completed", server_default="Completed")
+    usable: Mapped[bool] = mapped_column(default=True, server_default=true())
     data_disks: Mapped[list[DataDiskRow]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="DataDiskRow.lun"
     )
+    copies: Mapped[list[CopyRow]] = relationship(
+        cascade="all, delete-orphan", lazy="selectin", order_by="CopyRow.number"
+    )
+
+
+class CopyRow(Base):
+    """One replica of a version in a region, numbered from 1. The first one's file is `ReplicaRow.path`."""
+
+    __tablename__ = "copies"
+    __table_args__ = (UniqueConstraint("replica_id", "number"), Index("copies_by_state", "state"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    replica_id: Mapped[int] = mapped_column(ForeignKey("replicas.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    # Where its OS disk is: a path (in the home relative to it) or a URL; data disks lie beside it.
+    location: Mapped[str]
+    # Pending, Replicating, Completed, Failed.
+    state: Mapped[str]
+    # Bytes of data of all its disks.
+    bytes_done: Mapped[int] = mapped_column(BigInteger)
+    bytes_total: Mapped[int] = mapped_column(BigInteger)
+    error: Mapped[str] = mapped_column(default="")
+    # While Replicating: the process that copies.
+    owner: Mapped[str] = mapped_column(default="")
+    host: Mapped[str] = mapped_column(default="")
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None]
+
+
+class ChannelRow(Base):
+    """A named pointer to a version of a definition, such as `prod`."""
+
+    __tablename__ = "channels"
+    __table_args__ = (UniqueConstraint("definition_key", "name_key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    definition_key: Mapped[str] = mapped_column(ForeignKey("definitions.key", ondelete="CASCADE"))
+    name: Mapped[str]
+    name_key: Mapped[str]
+    version_key: Mapped[str] = mapped_column(ForeignKey("versions.key"))
+    moved_at: Mapped[datetime]
+    moved_by: Mapped[str]
+    version: Mapped[VersionRow] = relationship(lazy="joined")
 
 
 class ImageRow(Base):
     """A managed image."""
 
     __tablename__ = "images"
+    __table_args__ = (Index("images_by_parent", "parent_key"),)
     key: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[str]
     name: Mapped[str]
@@ -151,21 +225,25 @@ class ImageRow(Base):
     os_type: Mapped[str]
     generation: Mapped[str]
     path: Mapped[str]
-    size: Mapped[int]
-    size_on_disk: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
+    size_on_disk: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[str]
     source: Mapped[str]
     template: Mapped[str]
     run_id: Mapped[str]
+    os_state: Mapped[str] = mapped_column(default="Generalized", server_default="Generalized")
+    parent_key: Mapped[str] = mapped_column(default="", server_default="")
+    lineage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     tags: Mapped[dict[str, str]]
     created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(default="", server_default="")
     data_disks: Mapped[list[DataDiskRow]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="DataDiskRow.lun"
     )
 
 
 class DataDiskRow(Base):
-    """A data disk of a managed image or of a version's copy (since format 2)."""
+    """A data disk of a managed image or of a version in a region."""
 
     __tablename__ = "data_disks"
     __table_args__ = (UniqueConstraint("image_key", "lun"), UniqueConstraint("replica_id", "lun"))
@@ -174,6 +252,41 @@ class DataDiskRow(Base):
     replica_id: Mapped[int | None] = mapped_column(ForeignKey("replicas.id", ondelete="CASCADE"))
     lun: Mapped[int]
     path: Mapped[str]
-    size: Mapped[int]
-    size_on_disk: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
+    size_on_disk: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[str]
+
+
+class RoleAssignmentRow(Base):
+    """A role that somebody has at a scope and below it."""
+
+    __tablename__ = "role_assignments"
+    __table_args__ = (UniqueConstraint("scope_key", "principal_type", "principal_key", "role"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    # "/" for everything, else the ARM id of a resource group, gallery, definition, version or managed image.
+    scope: Mapped[str]
+    scope_key: Mapped[str]
+    # User, Group, ServicePrincipal.
+    principal_type: Mapped[str]
+    principal: Mapped[str]
+    principal_key: Mapped[str]
+    role: Mapped[str]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+
+
+class AuditRow(Base):
+    """What somebody did, or was not allowed to do."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_by_time", "at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    caller: Mapped[str]
+    # As Azure names it: Microsoft.Compute/galleries/images/versions/write.
+    action: Mapped[str]
+    scope: Mapped[str]
+    scope_key: Mapped[str]
+    # Allowed or Denied.
+    outcome: Mapped[str]
+    details: Mapped[str] = mapped_column(default="")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from builder.registry.database import RegistryError
+from typing import Self
+
+from builder.registry.errors import RegistryError
 from builder.registry.galleries import Galleries
 from builder.registry.images import Images
 from builder.registry.orphans import Orphans
 from builder.registry.records import Delivery
 from builder.registry.versions import Versions
+from builder.settings import Home, Settings
 
 __all__ = ["Delivery", "Registry", "RegistryError"]
 
@@ -21,3 +24,9 @@ class Registry(Galleries, Versions, Images, Orphans):
     With `snapshot` it is a copy in memory, taken when it is first used: what is made, numbered or
     deleted in it follows all the rules and is gone when the process ends. Never remove a file by it.
     """
+
+    @classmethod
+    def of(cls, home: Home, settings: Settings, *, snapshot: bool = False) -> Self:
+        """The registry that `settings` name: the one of `home`, or the team's at `registry_url`."""
+        url = settings.registry_url.get_secret_value() if settings.registry_url else None
+        return cls(home, url=url, snapshot=snapshot)

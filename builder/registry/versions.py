@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from builder.errors import ConflictError, InUseError, NotFoundError
-from builder.owner import current_owner, is_alive
-from builder.registry import rules
+from builder.owner import current_owner
+from builder.registry import holder, rules
 from builder.registry.galleries import DECLARE_HINT
-from builder.registry.part import Part, arm_key, not_found, now
+from builder.registry.part import arm_key, as_json, not_found, now
 from builder.registry.places import remove_file
-from builder.registry.records import Delivery, ReplicaRecord, VersionRecord, region_key
+from builder.registry.records import Delivery, VersionRecord, region_key
 from builder.registry.schema import DefinitionRow, ReplicaRow, VersionRow
+from builder.registry.version_rows import VersionRows
 from templates.arm_id import GalleryImageId, ResourceId, parse_gallery_image, parse_image_version
 
 CREATING, SUCCEEDED = "Creating", "Succeeded"
 _NEWEST_FIRST = (VersionRow.major.desc(), VersionRow.minor.desc(), VersionRow.patch.desc())
 
 
-class Versions(Part):
+class Versions(VersionRows):
     """The registry's part for image versions."""
 
     def reserve_version(
@@ -69,6 +68,8 @@ class Versions(Part):
             row.exclude_from_latest = delivery.exclude_from_latest
             row.replication_mode = delivery.replication_mode
             row.tags = dict(delivery.tags)
+            row.end_of_life = delivery.end_of_life
+            row.parent_key, row.lineage = delivery.parent.lower(), as_json(delivery.lineage)
             row.replicas = [self._replica_row(replica) for replica in delivery.replicas]
             session.flush()
             return self._version(row)
@@ -123,7 +124,7 @@ class Versions(Part):
             row = _by_number(session, definition.key, rules.parse_version(image.version or ""))
             if row is None:
                 raise not_found(image.definition.child("versions", image.version or ""))
-            if row.state == CREATING and is_alive(row.owner):
+            if row.state == CREATING and holder.is_held(row):
                 raise ConflictError(f"The version {row.id} is being made by a running build ({row.run_id}).")
             record = self._version(row)
             session.delete(row)
@@ -142,7 +143,7 @@ class Versions(Part):
             return None
         label = f"{rules.format_version(number)} of {definition.gallery.name}/{definition.name}"
         if row.state == CREATING:
-            if not is_alive(row.owner):
+            if not holder.is_held(row):
                 return row
             if row.owner == current_owner() and row.run_id == run_id:
                 raise ConflictError(
@@ -161,52 +162,6 @@ class Versions(Part):
                 "is not allowed",
             ),
             hint="Versions never change: name another one, or leave /versions/... out of galleryImageId.",
-        )
-
-    def _replica_row(self, replica: ReplicaRecord) -> ReplicaRow:
-        return ReplicaRow(
-            region=replica.region,
-            region_key=region_key(replica.region),
-            count=replica.count,
-            storage_account_type=replica.storage_account_type,
-            path=self._stored(replica.path),
-            size_on_disk=replica.size_on_disk,
-            exclude_from_latest=replica.exclude_from_latest,
-            data_disks=[self._data_disk_row(disk) for disk in replica.data_disks],
-        )
-
-    def _version(self, row: VersionRow) -> VersionRecord:
-        return VersionRecord(
-            id=row.id,
-            version=rules.format_version((row.major, row.minor, row.patch)),
-            definition_id=row.definition.id,
-            location=row.definition.location,
-            state=cast("Any", row.state),
-            exclude_from_latest=row.exclude_from_latest,
-            replication_mode=cast("Any", row.replication_mode),
-            os_type=cast("Any", row.definition.os_type),
-            os_state=cast("Any", row.definition.os_state),
-            generation=cast("Any", row.definition.generation),
-            size=row.size,
-            digest=row.digest,
-            source=row.source,
-            template=row.template,
-            run_id=row.run_id,
-            tags=dict(row.tags),
-            created_at=row.created_at,
-            published_at=row.published_at,
-            replicas=tuple(self._replica(replica) for replica in row.replicas),
-        )
-
-    def _replica(self, row: ReplicaRow) -> ReplicaRecord:
-        return ReplicaRecord(
-            region=row.region,
-            count=row.count,
-            storage_account_type=row.storage_account_type,
-            path=self._loaded(row.path),
-            size_on_disk=row.size_on_disk,
-            exclude_from_latest=row.exclude_from_latest,
-            data_disks=tuple(self._data_disk(disk) for disk in row.data_disks),
         )
 
 
@@ -254,6 +209,7 @@ def _new_row(definition: DefinitionRow, number: rules.Number, run_id: str) -> Ve
         patch=patch,
         state=CREATING,
         owner=current_owner(),
+        host=holder.this_host(),
         run_id=run_id,
         exclude_from_latest=False,
         replication_mode="Full",
@@ -262,7 +218,12 @@ def _new_row(definition: DefinitionRow, number: rules.Number, run_id: str) -> Ve
         source="",
         template="",
         tags={},
+        block_deletion_before_end_of_life=False,
+        parent_key="",
+        revoked_by="",
+        revoked_reason="",
         created_at=now(),
+        created_by="",
     )
 
 

@@ -23,25 +23,28 @@ from pathlib import Path
 from builder.registry.store import Registry
 from builder.registry.records import Delivery
 from builder.settings import Home
-registry = Registry(Home(Path(sys.argv[1])))
 WEB = {WEB!r}
 """
 
 
 def start(home: Home, body: str) -> subprocess.Popen[str]:
-    script = PRELUDE + textwrap.dedent(body)
+    script = PRELUDE + "registry = Registry(Home(Path(sys.argv[1])))\n" + textwrap.dedent(body)
     return subprocess.Popen([sys.executable, "-c", script, str(home.root)], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Home:
     home = Home(tmp_path / "home")
-    registry = Registry(home)
+    fill(Registry(home))
+    return home
+
+
+def fill(registry: Registry) -> None:
+    """A gallery with a definition."""
     registry.create_gallery(Gallery(id=GALLERY, name="team"))
     identifier = Identifier(publisher="p", offer="o", sku="s")
     properties = DefinitionProperties(os_type="Linux", identifier=identifier)
     registry.create_definition(ImageDefinition(id=WEB, name="web", properties=properties))
-    return home
 
 
 def test_no_number_is_given_twice(shared: Home) -> None:

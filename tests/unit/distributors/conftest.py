@@ -15,7 +15,7 @@ from builder.disk.extents import content_digest
 from builder.distributors.base import ExpectedImage, FinishedDataDisk, FinishedImage
 from builder.events import Envelope, EventBus
 from builder.redact import Redactor
-from builder.registry import database
+from builder.registry import sqlite
 from builder.services import Services
 from builder.settings import Home, Settings
 
@@ -26,7 +26,7 @@ LINUX = ExpectedImage("Linux", "V2", 2 * MIB)
 @pytest.fixture(autouse=True)
 def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Power cuts are not what these tests are about; waiting for the disk made them ten times slower."""
-    monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
+    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
 
 
 @pytest.fixture

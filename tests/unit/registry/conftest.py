@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from builder.registry import database
+from builder.registry import postgres, sqlite
 from builder.registry.records import DataDiskRecord, Delivery, ImageRecord, ReplicaRecord, VersionRecord
 from builder.registry.store import Registry
 from builder.settings import Home
@@ -18,6 +20,7 @@ GROUP = "/subscriptions/0000/resourceGroups/Images/providers/Microsoft.Compute"
 GALLERY = f"{GROUP}/galleries/Team.gallery"
 WEB = f"{GALLERY}/images/web"
 IMAGE = f"{GROUP}/images/Web"
+SERVER = "GOLDSMITH_TEST_REGISTRY_URL"
 
 
 def gallery(arm_id: str = GALLERY, **changes: Any) -> Gallery:
@@ -38,7 +41,7 @@ def definition(arm_id: str = WEB, triple: str = "me:web:1", **changes: Any) -> I
 @pytest.fixture(autouse=True)
 def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Power cuts are not what these tests are about; waiting for the disk made them ten times slower."""
-    monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
+    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
 
 
 def image_record(
@@ -83,11 +86,27 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
+def open_registry(home: Home) -> Registry:
+    """The registry of `home`; in the ring that has a PostgreSQL server these tests run on that, too."""
+    return Registry(home, url=os.environ.get(SERVER))
+
+
 @pytest.fixture
 def registry(home: Home) -> Iterator[Registry]:
-    opened = Registry(home)
+    if os.environ.get(SERVER):
+        empty(os.environ[SERVER])
+    opened = open_registry(home)
     yield opened
     opened.close()
+
+
+def empty(url: str) -> None:
+    """Make the database as it was when the server made it."""
+    engine = postgres.engine(postgres.parse(url)).execution_options(**{postgres.WRITES: True})
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import builder.registry.orphans as orphans_module
 import builder.registry.versions as versions_module
 from builder.registry.store import Registry
 from builder.settings import Home
-from registry.conftest import IMAGE, WEB, Publish, image_record
+from registry.conftest import IMAGE, WEB, Publish, image_record, open_registry
 
 HOURS = 2 * 3600.0
 
@@ -62,7 +62,7 @@ def test_what_a_living_build_is_about_to_record_stays(web: Registry, home: Home)
 def test_a_home_reached_by_another_name_loses_nothing(web: Registry, home: Home, tmp_path: Path) -> None:
     web.put_image(image_record(home))
     (tmp_path / "alias").symlink_to(home.root)
-    other = Registry(Home(tmp_path / "alias"))
+    other = open_registry(Home(tmp_path / "alias"))
     assert other.remove_orphans(dead) == []
     other.put_image(image_record(home, IMAGE + "2"))
     assert web.remove_orphans(dead) == other.remove_orphans(dead) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import ConflictError, NotFoundError
-from builder.registry import database
+from builder.registry import sqlite
 from builder.registry.database import RegistryError
 from builder.registry.store import Registry
 from builder.settings import Home
@@ -64,7 +64,7 @@ def test_a_file_that_stays_locked_is_not_waited_for_without_end(
     web: Registry, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web.close()
-    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(home.registry, isolation_level=None)) as holder:
         holder.execute("PRAGMA journal_mode=DELETE")
         holder.execute("BEGIN EXCLUSIVE")

@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import builder.registry.orphans as orphans_module
 import builder.registry.versions as versions_module
 from builder.errors import ConflictError, NotFoundError
+from builder.registry import holder
 from builder.registry.records import Delivery
 from builder.registry.rules import BadNameError
 from builder.registry.store import Registry
 from builder.settings import Home
-from registry.conftest import GALLERY, WEB, Publish
+from registry.conftest import GALLERY, WEB, Publish, open_registry
 from templates.model.distribute import LatestVersioning, SourceVersioning
 
 LATEST = f"{WEB}/versions/latest"
@@ -78,7 +78,7 @@ def test_racing_builds_get_different_numbers(web: Registry, home: Home) -> None:
     together = threading.Barrier(8)
 
     def take(_: int) -> list[str]:
-        registry = Registry(home)
+        registry = open_registry(home)
         together.wait()
         return [registry.reserve_version(WEB).version for _ in range(5)]
 
@@ -196,5 +196,5 @@ def test_reclaim_takes_back_what_dead_processes_hold(
     monkeypatch.undo()
     assert web.reclaim().versions == (dead.id,)
     assert [v.id for v in web.list_versions()] == [mine.id, done.id]
-    monkeypatch.setattr(orphans_module, "is_alive", lambda _: False)
+    monkeypatch.setattr(holder, "is_held", lambda _: False)
     assert web.reclaim().versions == (mine.id,)

@@ -14,9 +14,9 @@ from builder.settings import Home, Settings
 
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    from builder.registry import database
+    from builder.registry import sqlite
 
-    monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
+    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
     made = Services(
         home=Home(tmp_path / "home"),
         settings=Settings(),

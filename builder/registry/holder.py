@@ -1,0 +1,43 @@
+"""Who holds what is being made: a process of this machine, or of another one that shares the registry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from builder.owner import is_alive
+
+# Nothing tells whether a process of another machine lives. AIB's longest build takes 960 minutes.
+ELSEWHERE = timedelta(hours=24)
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+class Held(Protocol):
+    """A row that a process holds while it works on it."""
+
+    owner: str
+    host: str
+    created_at: datetime
+
+
+def is_held(row: Held) -> bool:
+    """Whether the process that holds `row` still runs; on another machine, whether it may."""
+    return lives(row.owner, row.host, row.created_at)
+
+
+def lives(owner: str, host: str, since: datetime | None) -> bool:
+    """The same for a holder's parts."""
+    if not host or host == this_host():
+        return is_alive(owner)
+    return since is not None and datetime.now(UTC) - since < ELSEWHERE
+
+
+@cache
+def this_host() -> str:
+    """This machine's name for itself (machine-id(5)), which a boot does not change; "" when it has none."""
+    try:
+        return _MACHINE_ID.read_text().strip()
+    except OSError:
+        return ""
