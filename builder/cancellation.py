@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from builder.errors import ExitCode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,6 +33,7 @@ class _State:
     depth = 0
     pending: int | None = None
     raised = False
+    whole_process = False
 
 
 class _Thread(threading.local):
@@ -47,19 +50,47 @@ _thread = _Thread()
 @contextmanager
 def cancel_on_signals() -> Iterator[None]:
     """Inside, the first of these signals raises Interrupted; later ones are ignored, so that cleaning
-    up (which has its own time limit) is not interrupted. Outside the main thread: nothing.
+    up (which has its own time limit) is not interrupted. Afterwards the handlers are as before, but
+    for `as_program`. A SIGHUP that the process ignores already (nohup) stays ignored. Outside the
+    main thread: nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _State.depth, _State.pending, _State.raised = 0, None, False
-    before = {number: signal.signal(number, _on_signal) for number in SIGNALS}
+    taken = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _on_signal) for number in taken}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not (_State.raised and _State.whole_process):
+            for number, handler in before.items():
+                signal.signal(number, handler)
         _State.pending = None
+
+
+def as_program(main: Callable[[], int]) -> int:
+    """Run `main`, which is all that this process does; returns its exit code, which no later signal changes.
+
+    After a first signal was taken by `cancel_on_signals` the others change nothing any more, and none
+    does when `main` is over: a second Ctrl-C, or the SIGTERM of a service manager, comes at any time.
+    """
+    _State.whole_process = True
+    code = int(ExitCode.CANCELLED)
+    try:
+        code = main()
+        _ignore_signals()
+    except KeyboardInterrupt:  # in the last frame of `main`, or behind it
+        _ignore_signals()
+    return code
+
+
+def _ignore_signals() -> None:
+    """By the kernel: Python takes its handlers away before its last objects go, and a signal would end
+    the process again.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

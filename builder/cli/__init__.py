@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 
 
 def console() -> int:
-    """The program: `main`, after which a second Ctrl-C changes its exit code no more."""
-    code = main()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return code
+    """The program: `main`, whose exit code no late signal changes."""
+    from builder.cancellation import as_program
+
+    return as_program(main)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from builder.cancellation import Interrupted
 from builder.download.room import NO_ROOM
 from builder.errors import EnvironmentProblem, ExitCode, GoldsmithError
 from builder.redact import scrub_known
@@ -32,7 +33,7 @@ def report(error: BaseException, argv: Sequence[str] = (), file: TextIO | None =
         if isinstance(error, GoldsmithError):
             _show(error, out, machine=machine)
             return int(error.exit_code)
-        if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        if isinstance(error, KeyboardInterrupt | Interrupted) or type(error).__name__ == "Abort":
             _write(out, {"code": "Cancelled", "message": "Cancelled.", "exitCode": 130}, machine=machine)
             return int(ExitCode.CANCELLED)
         if isinstance(error, BrokenPipeError):

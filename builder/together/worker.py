@@ -11,6 +11,7 @@ import os
 import sys
 from typing import TextIO
 
+from builder.cancellation import as_program
 from builder.together.task import Task
 
 
@@ -52,4 +53,4 @@ def _build(task: Task, wire: TextIO) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_program(main))

@@ -67,12 +67,13 @@ def replay(
     `files` is the image as it can be read now. Raises ReplayError when one was not mounted, or there is no
     kernel to do it, EnvironmentProblem without QEMU.
     """
-    pair = next(iter(kernels(files.listdir("/boot") or [])), None)
+    names = files.listdir("/boot") or []
+    pair = next(iter(kernels(names)), None)
     if pair is None:
-        raise ReplayError("The image has no kernel with an initramfs in /boot that could replay its log.")
+        raise _no_kernel(f"/boot has no kernel with an initramfs: {', '.join(names) or 'it is empty'}.")
     kernel, initramfs = (files.read(f"/boot/{name}") for name in pair)
     if not kernel or not initramfs:
-        raise ReplayError(f"/boot/{pair[0]} or /boot/{pair[1]} cannot be read from the image.")
+        raise _no_kernel(f"/boot/{pair[0]} or /boot/{pair[1]} cannot be read from the image.")
     init = _INIT.replace("@NUMBERS@", " ".join(map(str, numbers))).encode()
     with tempfile.TemporaryDirectory(dir=image.parent, prefix=".replay-") as name:
         folder = Path(name)
@@ -88,6 +89,18 @@ def replay(
         raise ReplayError(
             f"The image's own kernel ({pair[0]}) could not mount its XFS.", details=tuple(said[-15:])
         )
+
+
+def _no_kernel(why: str) -> ReplayError:
+    """XFS leaves new metadata in its log until there is need or time, so even a /boot that was filled
+    minutes ago may be nowhere else.
+    """
+    return ReplayError(
+        "The guest went off without unmounting its XFS, and no kernel can be read that would replay its log.",
+        details=(why, "What was written to /boot last may be only in that log."),
+        hint="Leave the power-off to Goldsmith: take it out of the customizer or the deprovision script. "
+        "Or put /boot in place before it: 'fsfreeze -f /boot; fsfreeze -u /boot'.",
+    )
 
 
 def kernels(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -74,9 +74,9 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], None], int, list[str]]] = {
         ["checksum of good.sh is wrong", "expected 0000"],
     ),
     "unknown marketplace image": (
-        lambda p: p["source"].update(offer="debian-13"),
+        lambda p: p["source"].update(offer="debian-12x"),
         2,
-        ["no marketplace image Debian:debian-13:12", "Did you mean Debian:debian-12:12"],
+        ["no marketplace image Debian:debian-12x:12", "Did you mean Debian:debian-12:12"],
     ),
     "missing definition": (add("distribute", shared("nothing")), 2, ["nothing", "build gallery"]),
     "wrong osType": (add("distribute", shared("windows")), 2, ["has a different OS type", "Windows"]),

@@ -127,9 +127,13 @@ def test_a_build_from_the_image_has_its_disks_and_one_more(made: CliResult, cli:
     assert_nothing_left(home)
 
 
-def test_deleting_the_image_takes_its_disks(made: CliResult, cli: Cli, home: Path) -> None:
+def test_deleting_the_image_takes_its_disks(made: CliResult, cli: Cli) -> None:
+    shown = json.loads(cli("images", "show", IMAGE, "--json").out)
+    files = [Path(part["path"]) for part in (shown, *shown["dataDisks"])]
+    assert len(files) == 3
+    assert all(file.is_file() for file in files)
     assert cli("images", "delete", IMAGE, "--yes").code == 0
-    assert not list((home / "images").rglob("*.vhd"))
+    assert not [file for file in files if file.exists()]
 
 
 def test_a_blank_disk_is_a_graph_of_its_own(tmp_path: Path) -> None:

@@ -170,3 +170,36 @@ def test_the_child_dies_with_us(tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
         parent.wait(timeout=10)
     assert ended(pid)
+
+
+def test_no_signal_changes_the_exit_code_while_python_ends() -> None:
+    """The last objects go when Python's own handlers are gone already."""
+    program = """
+        import atexit, os, signal, sys
+        from contextlib import suppress
+        from builder.cancellation import SIGNALS, Interrupted, as_program, cancel_on_signals
+
+        def press():
+            for number in SIGNALS:
+                os.kill(os.getpid(), number)
+
+        class Last:
+            def __del__(self, write=os.write, kill=os.kill, pid=os.getpid(), numbers=SIGNALS):
+                for number in numbers:
+                    kill(pid, number)
+                write(1, b"at the very end")
+
+        def main():
+            global last
+            last = Last()
+            atexit.register(press)
+            with suppress(Interrupted), cancel_on_signals():
+                press()
+            press()
+            return 130
+
+        sys.exit(as_program(main))
+    """
+    argv = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "at the very end", "")

@@ -122,6 +122,15 @@ mount --bind /dev /mnt/dev
 chroot /mnt python3 /tmp/fill.py
 """
 
+# XFS leaves metadata in its log for as long as it likes; unmounting puts all of it in place.
+REMOUNT = """
+set -e
+umount /mnt/boot
+umount /mnt
+mount -t xfs /dev/vda5 /mnt
+mount -t xfs /dev/vda4 /mnt/boot
+"""
+
 
 @dataclass(frozen=True)
 class XfsDisk:
@@ -187,8 +196,11 @@ def make(base: SourceDisk, home: Path, folder: Path, last_words: str) -> XfsDisk
             guest.get(f"/tmp/{name}", timeout=120)
             for name in ("boot.img", "core.img", "core.efi", "kinds.json")
         )
+        as_root(guest, REMOUNT, 60)
         as_root(guest, "echo cut >/mnt/srv/cut; ln -s /nowhere /mnt/boot/cut; sync", 60)
+        machine.qmp.command("stop")  # one moment of the disk, however long copying takes
         run(["cp", "--sparse=always", disk, folder / "cut.raw"], timeout=120)
+        machine.qmp.command("cont")
         machine.expect_power_off()
         guest.run(["sudo", "sh", "-c", f"({last_words}) >/dev/null 2>&1 &"], timeout=60)
         assert machine.wait_ended(120), "the guest did not go off"

@@ -54,13 +54,24 @@ def test_the_machine_has_the_image_and_nothing_else() -> None:
     assert "-netdev" not in argv
 
 
-def test_an_image_without_a_kernel_says_so() -> None:
+@pytest.mark.parametrize(
+    ("boot", "why"),
+    [
+        (["initrd.img-1", "vmlinuz-1"], "/boot/vmlinuz-1 or /boot/initrd.img-1 cannot be read"),
+        (["grub", "vmlinuz-1"], "/boot has no kernel with an initramfs: grub, vmlinuz-1."),
+        ([], "/boot has no kernel with an initramfs: it is empty."),
+        (None, "/boot has no kernel with an initramfs: it is empty."),
+    ],
+)
+def test_without_a_kernel_it_is_said_what_happened_and_what_to_do(boot: list[str] | None, why: str) -> None:
     class Nothing:
         def read(self, path: str) -> bytes | None:
             return None
 
         def listdir(self, path: str) -> list[str] | None:
-            return ["vmlinuz-1", "initrd.img-1"] if path == "/boot" else None
+            return boot if path == "/boot" else None
 
-    with pytest.raises(replay.ReplayError, match="cannot be read from the image"):
+    with pytest.raises(replay.ReplayError, match="went off without unmounting") as caught:
         replay.replay(Path("x"), 1, Nothing(), [1], accelerator.tcg("test"), timeout=1)
+    assert caught.value.details[0].startswith(why)
+    assert "fsfreeze -f /boot" in (caught.value.hint or "")
