@@ -7,6 +7,7 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
+from builder.background import Background
 from builder.cancellation import checkpoint, stoppable
 from builder.disk.extents import copy_data, give_name, nameless_file, part_of, sync_directory
 
@@ -22,8 +23,8 @@ class CopyAhead:
         self._file = file
         self._stop = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._copy, name="copy-ahead", daemon=True)
-        self._thread.start()
+        self._copying = Background(self._copy, "copy-ahead")
+        self._copying.start()
 
     @classmethod
     def begin(cls, source: Path, folder: Path) -> CopyAhead | None:
@@ -39,9 +40,8 @@ class CopyAhead:
         """
         part = part_of(destination)
         try:
-            while self._thread.is_alive():
+            while not self._copying.wait(_LOOK_SECONDS):
                 checkpoint()
-                self._thread.join(_LOOK_SECONDS)
             if self._failure is not None:
                 raise self._failure
             verify(Path(f"/proc/self/fd/{self._file.fileno()}"))
@@ -55,8 +55,7 @@ class CopyAhead:
     def forget(self) -> None:
         """Let go of it; without a name it is gone. Safe to call twice."""
         self._stop.set()
-        self._thread.join(_END_SECONDS)
-        if not self._thread.is_alive():  # else a dead disk holds it; the descriptor must stay its own
+        if self._copying.wait(_END_SECONDS):  # else a dead disk holds it; the descriptor must stay its own
             self._file.close()
 
     def _copy(self) -> None:

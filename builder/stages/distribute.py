@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
-from builder.cancellation import Interrupted, shielded, stoppable
+from builder.background import Background
+from builder.cancellation import Interrupted, deferred, shielded, stoppable
 from builder.errors import BuildError, CancelledError, GoldsmithError, PartialDistributionError
 from builder.events import ArtifactProduced
 from builder.phases import phase
@@ -82,24 +84,23 @@ class _Serving:
     def all_at_once(self, lanes: Sequence[Sequence[int]]) -> None:
         """Serve each lane in a thread. Raises what ended one of them other than by a failed target; the
         others stop first.
-
-        The threads are daemons: one that hangs (a dead file server) must not keep this process alive.
         """
-        threads: list[threading.Thread] = []
+        under_way: list[Background] = []
         try:
             for lane in lanes:
                 begun = threading.Event()
-                thread = threading.Thread(target=self._in_thread, args=(lane, begun), daemon=True)
-                threads.append(thread)
-                thread.start()
+                serving = Background(partial(self._in_thread, lane, begun), "target")
+                with deferred():  # none may be under way that is not waited for
+                    serving.start()
+                    under_way.append(serving)
                 begun.wait(_BEGIN_SECONDS)  # they are announced in the template's order
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(self._context.deadline.remaining(_LOOK_SECONDS))
+            for serving in under_way:
+                while not serving.wait(self._context.deadline.remaining(_LOOK_SECONDS)):
+                    pass
         except BaseException:  # a signal, or the deadline
             self._stop.set()
             with shielded():
-                self._drain(threads)
+                self._drain(under_way)
                 self._tell_the_rest()
             raise
         if self._fatal:
@@ -118,13 +119,11 @@ class _Serving:
         finally:
             begun.set()
 
-    def _drain(self, threads: Sequence[threading.Thread]) -> None:
+    def _drain(self, under_way: Sequence[Background]) -> None:
         """Each stops at its next checkpoint and takes back what it has half made."""
         end = time.monotonic() + self._context.services.settings.cleanup_timeout
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, end - time.monotonic()))
-        if any(thread.is_alive() for thread in threads):
+        stopped = [serving.wait(max(0.0, end - time.monotonic())) for serving in under_way]
+        if not all(stopped):
             self._context.bus.warn(
                 "A target is still being written and was left to itself.", code="TargetLeft"
             )
