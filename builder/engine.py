@@ -14,7 +14,7 @@ from builder.events import RunFinished, RunStarted
 from builder.layers.route import Wishes
 from builder.preflight import check_disk_size
 from builder.routing import step_number
-from builder.stages import customize, distribute, finished, generalize, source, validate
+from builder.stages import customize, distribute, finished, gate, generalize, source, validate
 from builder.stages.context import BuildContext, OnError, outcome_of, timeouts_of
 from builder.stages.failure import collected
 from builder.stages.workpiece import Workpiece
@@ -138,12 +138,14 @@ def _execute(context: BuildContext, image_source: ImageSource) -> None:
 def _hand_out(
     context: BuildContext, image: FinishedImage, keeping: AbstractContextManager[None], *, validated: bool
 ) -> None:
-    """Validate and distribute; `keeping` goes on meanwhile, and when it is over the cache knows the image."""
+    """Validate and distribute; `keeping` goes on meanwhile, also when the gate or a
+    validation refuses the image, and when it is over the cache knows the image."""
     checks = context.template.properties.validation
     failed: GoldsmithError | None = None
     passed = False
     try:
         with keeping:
+            gate.run(context, image)
             if not validated:
                 data_disks = generalize.data_disks_of(image)
                 failed = validate.run(

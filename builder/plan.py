@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from builder.routing import Routing
 
 Action = Literal["RUN", "CACHED", "RESTORE", "SKIP"]
-Stage = Literal["Source", "Boot", "Customize", "Generalize", "Validate", "Distribute"]
+Stage = Literal["Source", "Boot", "Customize", "Generalize", "Gate", "Validate", "Distribute"]
 # What sourceValidationOnly leaves out.
-_OF_THE_IMAGE = ("Boot", "Customize", "Generalize", "Distribute")
+_OF_THE_IMAGE = ("Boot", "Customize", "Generalize", "Gate", "Distribute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,15 @@ def step_name(step: Step, index: int) -> str:
 
 
 def make_plan(
-    template: ImageTemplate, source: ResolvedSource, routing: Routing, targets: Sequence[str]
+    template: ImageTemplate,
+    source: ResolvedSource,
+    routing: Routing,
+    targets: Sequence[str],
+    gate: PlannedStep | None = None,
 ) -> Plan:
-    """Plan a build of `template` from `source`; `targets` says what each distributor will make."""
+    """Plan a build of `template` from `source`; `targets` says what each distributor will make, `gate`
+    whether the VHD gate runs.
+    """
     properties = template.properties
     checks = properties.validation
     source_only = bool(checks and checks.source_validation_only)
@@ -75,6 +81,7 @@ def make_plan(
     steps += _boot_steps(route)
     steps += _customize_steps(properties.customize, route)
     steps.append(_generalize_step(source.os_type, route))
+    steps += [gate] if gate else []
     steps += _validate_steps(checks.in_vm_validations if checks else (), routing, source_only=source_only)
     for number, (target, text) in enumerate(zip(properties.distribute, targets, strict=True), start=1):
         steps.append(PlannedStep("Distribute", number, target.run_output_name, target.type, "RUN", text))

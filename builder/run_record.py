@@ -22,6 +22,7 @@ SUB_STATE_OF_STAGE: dict[str, RunSubState] = {
     "Source": "Building",
     "Customize": "Customizing",
     "Generalize": "Customizing",  # AIB's hidden last customizer
+    "Gate": "Validating",
     "Validate": "Validating",
     "Distribute": "Distributing",
 }

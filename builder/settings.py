@@ -10,7 +10,7 @@ import errno
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -50,6 +50,9 @@ class Settings(BaseModel):
     memory_snapshots: bool = Field(default=True, description="keep the guest's memory with each layer")
     offline: bool = Field(default=False, description="fetch nothing; use what is on this machine")
     proxy: SecretStr | None = Field(default=None, description="proxy of downloads; none: the environment's")
+    gate: Literal["always", "remote", "off"] = Field(
+        default="remote", description="when the VHD gate looks at an image, where the template does not say"
+    )
     download_connections: int = Field(default=4, ge=1, le=16, description="for one large file, at most")
 
     @field_validator("debian_mirror", "ubuntu_mirror")

@@ -29,6 +29,7 @@ from builder.problems import Problems
 from builder.routing import Routing
 from builder.routing import find as find_routing
 from builder.stages.context import PreparedStep, stage, timeouts_of
+from builder.stages.gate import planned as planned_gate
 from builder.stages.source import check_seeded
 from builder.survey import Notes, Survey, make_survey, remark_of
 from builder.vm.sizes import resolve_size
@@ -164,8 +165,9 @@ def _submit(
     facts = [_facts(step, services) for step in customizers]
     asked = [_facts(step, services) for step in validators]
     routing = find_routing(template, source, facts, asked, services, machine, wishes, source_size=source.size)
-    plan = make_plan(template, source, routing, [line for _, line in targets])
     distributors = tuple(distributor for distributor, _ in targets)
+    gate = planned_gate(template, services.settings, distributors)
+    plan = make_plan(template, source, routing, [line for _, line in targets], gate)
     return Submission(
         image_source,
         source,

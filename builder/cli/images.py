@@ -9,6 +9,7 @@ import typer
 
 from builder.cli.output import human_size, print_json, print_table
 from builder.errors import UsageError
+from builder.sources.base import Generation, OsType
 
 if TYPE_CHECKING:
     from builder.registry.records import DataDiskRecord, ImageRecord
@@ -74,40 +75,49 @@ def show(image: Image, *, json: Json = False) -> None:
 
 @app.command()
 def verify(
-    image: Annotated[str, typer.Argument(metavar="IMAGE|FILE", help="A managed image, or any VHD file.")],
+    image: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="IMAGE",
+            help="A disk file, a managed image, or GALLERY/DEFINITION/VERSION; names or ARM ids.",
+        ),
+    ] = None,
     *,
+    waive: Annotated[
+        list[str] | None,
+        typer.Option("--waive", metavar="RULE", help="A rule it may break; may be repeated."),
+    ] = None,
+    generation: Annotated[
+        Generation | None, typer.Option("--generation", help="Of a file: what its partitions do not tell.")
+    ] = None,
+    os_type: Annotated[OsType | None, typer.Option("--os-type", help="Of a file, likewise.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings and what is unknown fail, too.")] = False,
+    no_gate: Annotated[bool, typer.Option("--no-gate", help="Only what is recorded of it.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules with their pages.")] = False,
     json: Json = False,
 ) -> None:
-    """Check an image: its file, VHD footer, partition table and, for a managed image, its content.
+    """Check an image: that its content is what was built, and that Azure would take it (the VHD gate).
 
-    The data disks of a managed image are checked as well.
+    A file may be anybody's fixed VHD; it is only read, and nothing in it is run. Of a registered image
+    the data disks and all copies are checked as well. docs/gate.md has the rules.
 
-    Exit code 1 when it is damaged.
+    Exit code 1 when it is damaged or breaks a rule.
     """
     from dataclasses import replace
-    from pathlib import Path
 
-    from builder.disk.verify import verify_vhd
+    from builder.cli import images_verify
+    from builder.gate.gate import require_names
 
-    file = Path(image)
-    record = None if file.is_file() else _find(image)
-    report = verify_vhd(record.path, record.digest) if record else verify_vhd(file)
-    if record and record.data_disks:
-        checked = [verify_vhd(disk.path, disk.digest) for disk in record.data_disks]
-        report = replace(report, data_disks=tuple(checked))
-    if json:
-        from builder.as_json import to_json
-
-        print_json(to_json(report))
+    if rules:
+        images_verify.print_rules(json=json)
         return
-    print_facts(
-        ("File", str(report.path)),
-        ("VHD", f"fixed, {human_size(report.virtual_size)}, {human_size(report.size_on_disk)} on disk"),
-        ("Partitions", ", ".join(report.partitions) or "none"),
-        ("Content", f"{report.digest} ({'as recorded' if record and record.digest else 'not recorded'})"),
-        *(("Data disk", f"{one.path}, as recorded") for one in report.data_disks),
-    )
-    typer.echo("The image is sound.")
+    if image is None:
+        raise UsageError("What is to be verified?", hint="Name a file or an image; --rules lists the rules.")
+    require_names(waive or ())
+    asked = replace(images_verify.find(image), waived=tuple(waive or ()))
+    asked = replace(asked, os_type=os_type or asked.os_type, generation=generation or asked.generation)
+    if not images_verify.verify(asked, gate=not no_gate, strict=strict, json=json):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -82,7 +82,10 @@ VERBS: tuple[Verb, ...] = (
         (
             "build images list",
             "build images show web-image --json",
-            "build images verify out/web.vhd",
+            "build images verify out/web.vhd --generation V2",
+            "build images verify foreign.vhd --waive serial-console --waive ssh-server --json",
+            "build images verify mygallery/web/1.0.3",
+            "build images verify --rules",
             "build images delete mygroup/web-image --yes",
         ),
     ),

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from builder import process
 from builder.disk.apart import apart
-from builder.disk.view import UnsupportedFilesystem
+from builder.disk.view import LARGEST_FILE, UnsupportedFilesystem
 from builder.errors import BuildError
 
 PACKAGE = "e2fsprogs"
@@ -151,8 +151,14 @@ class Ext4Image:
                     # debugfs follows links in the middle itself, so plain joining is enough.
                     left[path] = str(PurePosixPath(real).parent / self._target(real, text))
                 elif kind == want:
+                    self._check_size(path, text)
                     found[path] = real
         return found
+
+    def _check_size(self, path: str, text: str) -> None:
+        size = re.search(r"\bSize: (\d+)", text)
+        if size and int(size[1]) > LARGEST_FILE:
+            raise BuildError(f"{path} on {self.path} has {size[1]} bytes: too large to be looked into.")
 
     def _debugfs(self, commands: Sequence[str]) -> list[str]:
         """What each command printed. A command that fails printed nothing."""

@@ -47,6 +47,10 @@ class MountedImage:
             self._files[path] = view.read(inner)
         return self._files[path]
 
+    def forget(self, path: str) -> None:
+        """Keep the content of a file no longer."""
+        self._files.pop(path, None)
+
     def listdir(self, path: str) -> list[str] | None:
         """The names in a directory, sorted; None when there is none."""
         if path not in self._directories:

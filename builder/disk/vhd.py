@@ -21,8 +21,8 @@ MIB = 1024**2
 _LAYOUT = struct.Struct(">8sIIQI4sI4sQQHBBII16s")
 _CHECKSUM_AT = 64
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_NO_DATA_OFFSET = 0xFFFFFFFFFFFFFFFF
-_VERSION = 0x00010000
+NO_DATA_OFFSET = 0xFFFFFFFFFFFFFFFF
+VERSION = 0x00010000
 FIXED, DYNAMIC, DIFFERENCING = 2, 3, 4
 _TYPE_NAMES = {FIXED: "fixed", DYNAMIC: "dynamic", DIFFERENCING: "differencing"}
 
@@ -129,14 +129,14 @@ def check_fixed_vhd(path: Path) -> VhdInfo:
             f"The footer of {path} is damaged: its checksum is {footer.checksum:#010x}, "
             f"it should be {footer.computed_checksum:#010x}."
         )
-    if footer.disk_type != FIXED or footer.data_offset != _NO_DATA_OFFSET:
+    if footer.disk_type != FIXED or footer.data_offset != NO_DATA_OFFSET:
         raise VhdError(
             f"{path} is a {footer.type_name} VHD; Azure takes fixed ones only.",
             hint="Convert it: qemu-img convert -f vpc -O vpc -o subformat=fixed,force_size=on OLD NEW",
         )
-    if footer.version != _VERSION:
+    if footer.version != VERSION:
         raise VhdError(
-            f"{path} has the unknown VHD version {footer.version:#010x} (expected {_VERSION:#010x})."
+            f"{path} has the unknown VHD version {footer.version:#010x} (expected {VERSION:#010x})."
         )
     if footer.current_size % MIB or not footer.current_size:
         raise VhdError(

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from builder.errors import BuildError
 
+LARGEST_FILE = 256 * 1024**2
+"""Bytes of a file that are read at most: an image may be anybody's."""
+
 
 class UnsupportedFilesystem(BuildError):
     """A file system is of a kind, or has a feature, that cannot be looked into offline."""

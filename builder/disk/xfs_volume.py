@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.disk.view import UnsupportedFilesystem
+from builder.disk.view import LARGEST_FILE, UnsupportedFilesystem
 from builder.errors import BuildError
 
 MAGIC = b"XFSB"
-LARGEST_FILE = 256 * 1024**2
-"""Bytes of a file, and of the blocks of a directory, that are read at most."""
 
 _SIZES = struct.Struct(">HHHH")  # version, sector, inode, inodes in a block
 _FEATURES2, _INCOMPATIBLE, _DIRECTORY_LOG = 200, 216, 192

@@ -100,6 +100,20 @@ class Several(Protocol):
         """Like `Distributor.target`, for each of them; asked after `preflight`."""
 
 
+@runtime_checkable
+class Leaving(Protocol):
+    """A distributor that says whether its target is on another machine; without, it is on this one."""
+
+    @property
+    def leaves(self) -> bool:
+        """Whether what it makes leaves this machine: then the VHD gate stands before it."""
+
+
+def leaves(distributor: Distributor) -> bool:
+    """Whether its target is on another machine."""
+    return isinstance(distributor, Leaving) and bool(distributor.leaves)
+
+
 class Distributor(Protocol):
     """Registered by type name (entry point group `goldsmith.distributors`), constructed as
     `cls(distributor_model, services)`.

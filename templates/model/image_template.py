@@ -8,6 +8,7 @@ from pydantic import Field
 
 from templates.model.base import Model, SecretRef
 from templates.model.distribute import Distribute
+from templates.model.gate import GateMode, GateRule
 from templates.model.source import Source
 from templates.model.steps import Customizer, Validator
 
@@ -128,6 +129,14 @@ class TemplateExtensions(Model):
     )
     access: GuestAccess | None = Field(
         default=None, description="An account of the source image to enter by; left out: one is made"
+    )
+    gate: GateMode | None = Field(
+        default=None,
+        description="When the VHD gate looks at the image: always, remote (when a target leaves this "
+        "machine) or off. Left out: what the setting `gate` says",
+    )
+    waive: list[GateRule] = Field(
+        default_factory=list, description="Rules of the VHD gate that this image may break (docs/gate.md)"
     )
 
 

@@ -109,13 +109,13 @@ def test_verify_finds_what_changed(registry: Registry, home: Home) -> None:
     record = image_record(home)
     write_vhd(record.path, 2 * MIB, b"data", MIB)
     registry.put_image(image_record(home, digest=content_digest(record.path, 2 * MIB), keep_file=True))
-    assert "The image is sound." in call(images.app, "verify", "web")
+    assert "The image is sound." in call(images.app, "verify", "web", "--no-gate")
     with record.path.open("r+b") as file:
         file.seek(MIB)
         file.write(b"rot!")
     with pytest.raises(VhdError, match="has changed since it was built"):
         call(images.app, "verify", "web")
-    assert call_json(images.app, "verify", str(record.path))["virtualSize"] == 2 * MIB
+    assert call_json(images.app, "verify", str(record.path), "--no-gate")["virtualSize"] == 2 * MIB
     record.path.unlink()
     with pytest.raises(VhdError, match="is gone"):
         call(images.app, "verify", "web")
