@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from builder.cli.output import human_size, print_json, print_table
-from builder.errors import UsageError
+from builder.errors import NotFoundError, UsageError
 from builder.ui.text import clean
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _WORDS = {
     "unknown": "unknown",
     "notApplicable": "does not apply",
 }
+_ENDINGS = {".vhd", ".vhdx", ".raw", ".img", ".qcow2", ".vmdk"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def find(image: str) -> Asked:
 
     if Path(image).is_file():
         return Asked(Path(image))
+    if _means_a_file(image):
+        what = "is no file" if Path(image).exists() else "does not exist"
+        raise NotFoundError(
+            f"{image} {what}.", hint="Name a disk file, a managed image or GALLERY/DEFINITION/VERSION."
+        )
     registry = open_registry()
     if "/versions/" in image.casefold() or (image.count("/") == 2 and not image.startswith("/")):
         version = registry.find_version(version_id(registry, image))
@@ -74,6 +80,13 @@ def find(image: str) -> Asked:
     return Asked(
         record.path, record.digest, record.os_type, record.generation, record.data_disks, registered=True
     )
+
+
+def _means_a_file(image: str) -> bool:
+    """Whether what is no file was meant to be one: by its path, or by its ending."""
+    if image.startswith("/"):
+        return not image.casefold().startswith("/subscriptions/")
+    return image.startswith((".", "~")) or Path(image).suffix.casefold() in _ENDINGS
 
 
 def verify(asked: Asked, *, gate: bool, strict: bool, json: bool) -> bool:

@@ -196,10 +196,10 @@ def _of_specification(files: ImageFiles, variables: Mapping[str, str]) -> BootEn
         words = " ".join(rest for key, rest in fields if key == "options")
         kernel = next((rest for key, rest in fields if key == "linux"), "")
         if kernel:
-            initrds = [part for key, rest in fields if key == "initrd" for part in rest.split()]
+            initrds = " ".join(rest for key, rest in fields if key == "initrd")
             return BootEntry(
                 _place(files, kernel, folder),
-                tuple(_place(files, _expanded(one, variables), folder) for one in initrds if one),
+                tuple(_place(files, one, folder) for one in _expanded(initrds, variables).split()),
                 tuple(_expanded(words, variables).split()),
                 f"{folder}/{name}",
             )

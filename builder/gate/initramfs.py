@@ -8,7 +8,6 @@ may be anybody's: memory, time and the number of names have a limit, and what is
 from __future__ import annotations
 
 import bz2
-import io
 import lzma
 import re
 import time
@@ -28,6 +27,9 @@ _LONGEST_NAME = 4096
 _MAGICS = (b"070701", b"070702")
 _END = "TRAILER!!!"
 _LZ4_LEGACY, _LZ4_FRAME = b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"
+# What four bytes become is a block of 128 KiB at most, and this is given in one go: 128 MiB at most.
+_SMALL = 4096
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _LZ4_BLOCK = 8 * 1024**2
 _MODULE = re.compile(r"(?:^|/)lib/modules/([^/]+)/(?:.*/)?([^/]+)\.ko(?:\.(?:gz|xz|zst|bz2))?$")
 
@@ -66,6 +68,8 @@ def read(data: bytes) -> Contents:
         try:
             for chunk in stream:
                 archive.feed(chunk)
+                if archive.is_over:
+                    break
         except InitramfsError:
             raise
         except Exception as error:  # each library has errors of its own
@@ -94,11 +98,12 @@ def _plain(data: bytes, at: int, archive: _Archive) -> int:
     archive.ended = False
     start = at
     while at < len(data) and not archive.ended:
-        archive.feed(data[at : at + _CHUNK])
-        at += _CHUNK
+        chunk = data[at : at + _CHUNK]
+        archive.feed(chunk)
+        at += len(chunk)
     if not archive.ended:
         raise InitramfsError("it ends in the middle of its archive")
-    return min(len(data), max(start + 1, at - archive.left_over()))
+    return max(start + 1, at - archive.left_over())
 
 
 class _Archive:
@@ -131,6 +136,11 @@ class _Archive:
                 break
             at += used
         del self._buffer[:at]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether something else than an archive follows its end."""
+        return self.ended and bool(self._buffer) and self._buffer[:6] not in _MAGICS
 
     def left_over(self) -> int:
         """How many of the bytes that were fed lie behind the end of the archive."""
@@ -224,10 +234,16 @@ def _bzip2(data: memoryview) -> Iterator[bytes]:
 def _zstd(data: memoryview) -> Iterator[bytes]:
     import zstandard
 
-    unpack = zstandard.ZstdDecompressor(max_window_size=_MOST_MEMORY)
-    with unpack.stream_reader(io.BytesIO(data), read_across_frames=True) as reader:
-        while chunk := reader.read(_CHUNK):
-            yield chunk
+    at = 0
+    while data[at : at + 4] == _ZSTD:  # each frame of several
+        unpack = zstandard.ZstdDecompressor(max_window_size=_MOST_MEMORY).decompressobj()
+        while not unpack.eof:
+            given = data[at : at + _SMALL]
+            if not given:
+                raise InitramfsError("its zstd data ends too early")
+            yield unpack.decompress(given)
+            at += len(given)
+        at -= len(unpack.unused_data)
 
 
 def _lz4_legacy(data: memoryview) -> Iterator[bytes]:
@@ -263,7 +279,7 @@ _COMPRESSIONS: tuple[tuple[bytes, str, Callable[[memoryview], Iterator[bytes]]],
     (b"\x1f\x8b", "gzip", _gzip),
     (b"\xfd7zXZ\0", "xz", _xz),
     (b"\x5d\0\0", "lzma", _xz),
-    (b"\x28\xb5\x2f\xfd", "zstd", _zstd),
+    (_ZSTD, "zstd", _zstd),
     (b"BZh", "bzip2", _bzip2),
     (_LZ4_LEGACY, "lz4", _lz4_legacy),
     (_LZ4_FRAME, "lz4", _lz4),

@@ -121,7 +121,54 @@ def test_verify_finds_what_changed(registry: Registry, home: Home) -> None:
         call(images.app, "verify", "web")
 
 
-def test_verify_takes_any_file(tmp_path: Path) -> None:
-    write_vhd(tmp_path / "a.vhd", 3 * MIB + 512)
+def refused(*words: str) -> str:
+    result = CliRunner().invoke(images.app, ["verify", *words])
+    assert result.exit_code == 1, result.output
+    return result.output
+
+
+def test_verify_takes_any_file_and_asks_the_gate(tmp_path: Path) -> None:
+    file = str(write_vhd(tmp_path / "a.vhd", 3 * MIB + 512))
+    said = refused(file)
+    assert "has an unsupported virtual size of 3146240 bytes. The size must be a whole number" in said
+    assert "create-upload-generic" in said
+    assert "The image does not pass the gate: whole-mib, partition-table." in said
+    found = json.loads(refused(file, "--json", "--waive", "whole-mib", "--generation", "V1"))
+    outcomes = {one["rule"]: one["outcome"] for one in found["gate"]["results"]}
+    assert (outcomes["whole-mib"], outcomes["partition-table"]) == ("waived", "failed")
+    assert outcomes["hyperv-drivers"] == "unknown"
+    assert found["gate"]["generation"] == "V1"
+    assert found["gate"]["passed"] is False
+    with pytest.raises(UsageError, match="no rule"):
+        call(images.app, "verify", file, "--waive", "whole-mb")
+
+
+def test_a_file_of_another_kind_is_told_how_it_becomes_a_vhd(tmp_path: Path) -> None:
+    file = tmp_path / "disk.raw"
+    file.write_bytes(bytes(510) + b"\x55\xaa" + bytes(512))
+    said = refused(str(file))
+    assert "truncate -s %1M disk.raw; qemu-img convert -f raw -O vpc" in said
+    file.write_bytes(b"QFI\xfb garbage")
+    assert "no VHD footer" in refused(str(file))
+    with pytest.raises(NotFoundError):
+        call(images.app, "verify", str(tmp_path / "none.vhd"))
+
+
+def test_a_version_is_verified_with_its_copies(publish: Publish) -> None:
+    version = publish("1.0.0", ("West US", "East US"))
+    for replica in version.replicas:
+        write_vhd(replica.path, 2 * MIB, b"data", MIB)
+    said = call(images.app, "verify", "team.gallery/web/1.0.0", "--no-gate")
+    assert f"Copy:       {version.replicas[1].path}, as recorded" in said
+    call(images.app, "verify", version.id, "--no-gate")
+    write_vhd(version.replicas[1].path, 3 * MIB + 1)
     with pytest.raises(VhdError, match="unsupported virtual size"):
-        call(images.app, "verify", str(tmp_path / "a.vhd"))
+        call(images.app, "verify", version.id, "--no-gate")
+
+
+def test_the_rules_are_listed() -> None:
+    listed = call(images.app, "verify", "--rules")
+    assert "hyperv-drivers" in listed
+    assert len(call_json(images.app, "verify", "--rules")) == 18
+    with pytest.raises(UsageError, match="What is to be verified"):
+        call(images.app, "verify")
