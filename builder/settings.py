@@ -43,6 +43,12 @@ class Settings(BaseModel):
         default=None,
         description="registry of a team: postgresql://user@host/database; none: a file in the home",
     )
+    limit_galleries: int = Field(default=100, ge=1, description="galleries in a subscription and region")
+    limit_definitions: int = Field(default=1_000, ge=1, description="image definitions, likewise")
+    limit_versions: int = Field(default=10_000, ge=1, description="image versions, likewise")
+    limit_replicas: int = Field(default=100, ge=1, description="replicas of a version, in all regions")
+    limit_disk_gib: int = Field(default=2_048, ge=1, description="a disk of a version")
+    limit_shallow_disk_gib: int = Field(default=32_768, ge=1, description="likewise, mode Shallow")
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
     keep_for_days: float = Field(default=7, gt=0)

@@ -249,7 +249,9 @@ def _targets(
     expected = None
     if source is not None:
         size = max(source.size, template.properties.vm_profile.os_disk_size_gb * GIB)
-        expected = ExpectedImage(source.os_type, source.generation, size, source.version_number, data_disks)
+        expected = ExpectedImage(
+            source.os_type, source.generation, size, source.version_number, data_disks, source.plan
+        )
     found: list[tuple[Distributor, str]] = []
     taken: dict[str, str] = {}
     for number, model in enumerate(template.properties.distribute):

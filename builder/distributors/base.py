@@ -15,7 +15,8 @@ from builder.sources.base import Generation, OsType
 @dataclass(frozen=True, slots=True)
 class ExpectedImage:
     """What will come out of the build, known before anything boots. `size` is the virtual size in
-    bytes (0 when unknown); `source_version` is the x.y.z of a gallery source.
+    bytes (0 when unknown); `source_version` is the x.y.z of a gallery source; `plan` the purchase plan of
+    the source (name, publisher, product).
     """
 
     os_type: OsType
@@ -23,6 +24,7 @@ class ExpectedImage:
     size: int
     source_version: str | None = None
     data_disks: tuple[DataDiskSize, ...] = ()
+    plan: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class FinishedImage:
     """The flattened result: a fixed VHD in the home (same file system as images and regions).
 
     `virtual_size` in bytes; `digest_of` gives the digest that identifies the content (data extents, not
-    holes), and waits for it when it is still being taken. `reused`: an earlier build made it.
+    holes), and waits for it when it is still being taken. `reused`: an earlier build made it. `plan` as in
+    ExpectedImage.
     """
 
     vhd: Path
@@ -59,6 +62,7 @@ class FinishedImage:
     source_version: str | None = None
     reused: bool = False
     data_disks: tuple[FinishedDataDisk, ...] = ()
+    plan: Mapping[str, str] | None = None
 
     @property
     def digest(self) -> str:

@@ -144,4 +144,5 @@ class ManagedImageDistributor:
             tags=dict(self._model.artifact_tags),
             created_at=datetime.now(UTC),
             data_disks=data_disks,
+            plan=image.plan,
         )

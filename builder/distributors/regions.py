@@ -24,11 +24,13 @@ class PlannedRegion:
     storage_account_type: str
 
 
-def plan_regions(model: SharedImageDistributor, location: str) -> list[PlannedRegion]:
+def plan_regions(
+    model: SharedImageDistributor, location: str, most: int = MAX_REPLICAS
+) -> list[PlannedRegion]:
     """The regions `model` asks for, or `location` (the definition's) when it names none.
 
     `replicationRegions` is the older spelling without counts. Raises PreflightError with Azure's
-    messages for duplicates, a list without `location`, too many replicas, and Shallow with more
+    messages for duplicates, a list without `location`, more than `most` replicas, and Shallow with more
     than one copy.
     """
     if model.target_regions and model.replication_regions:
@@ -46,7 +48,7 @@ def plan_regions(model: SharedImageDistributor, location: str) -> list[PlannedRe
         names = model.replication_regions or [location]
         regions = [PlannedRegion(check_region(name), 1, default_type) for name in names]
     _check(regions, location)
-    _check_counts(model, regions)
+    _check_counts(model, regions, most)
     return regions
 
 
@@ -65,10 +67,13 @@ def _check(regions: list[PlannedRegion], location: str) -> None:
         )
 
 
-def _check_counts(model: SharedImageDistributor, regions: list[PlannedRegion]) -> None:
+def _check_counts(model: SharedImageDistributor, regions: list[PlannedRegion], most: int) -> None:
     total = sum(region.count for region in regions)
-    if total > MAX_REPLICAS:
-        raise PreflightError(f"A version may have {MAX_REPLICAS} replicas; {total} are asked for.")
+    if total > most:
+        raise PreflightError(
+            f"A version may have {most} replicas; {total} are asked for.",
+            hint="The setting limit_replicas holds this limit.",
+        )
     if model.replication_mode == "Shallow" and total != 1:
         raise PreflightError(
             "Replication mode Shallow makes no copies: it allows one region with one replica.",

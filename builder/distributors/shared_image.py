@@ -13,8 +13,10 @@ from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
 from builder.distributors.files import folder_name, link_data_disks, link_into_home
 from builder.distributors.regions import PlannedRegion, plan_regions
-from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundError, PreflightError
+from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundError
 from builder.registry import rules
+from builder.registry.fits import ImageKind, check_fits
+from builder.registry.limits import Limits
 from builder.registry.places import remove_file
 from builder.registry.records import Delivery, ReplicaRecord, region_key
 from templates.arm_id import parse_gallery_image
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from builder.services import Services
     from templates.arm_id import GalleryImageId
     from templates.model.distribute import SharedImageDistributor as SharedImageModel
-
-TIB = 1024**4
-_LARGEST = {"Full": 2 * TIB, "Shallow": 32 * TIB}
 
 
 class SharedImageDistributor:
@@ -54,14 +53,14 @@ class SharedImageDistributor:
         """Check definition, image kind, regions and version. Raises PreflightError and kin."""
         definition = self._services.registry.find_definition(str(self._image.definition))
         self._check_kind(definition, expected)
-        regions = plan_regions(self._model, definition.location)
+        regions = self._regions(definition)
         version = self._check_version(expected)
         return f"{version} of {definition.label} in {', '.join(region.name for region in regions)}"
 
     def changes(self) -> tuple[Change, ...]:
         """The version; without its number when that is not known before it is distributed."""
         definition = self._services.registry.find_definition(str(self._image.definition))
-        regions = ", ".join(region.name for region in plan_regions(self._model, definition.location))
+        regions = ", ".join(region.name for region in self._regions(definition))
         named = self._image.definition
         if self._image.version is not None:
             named = named.child("versions", self._image.version)
@@ -73,7 +72,7 @@ class SharedImageDistributor:
         """Number, link into every region, publish. A failure takes all of it back."""
         registry = self._services.registry
         definition = registry.find_definition(str(self._image.definition))
-        regions = plan_regions(self._model, definition.location)
+        regions = self._regions(definition)
         version = self._reserved or self._reserve(None, image.run_id, image.source_version)
         replicas: list[ReplicaRecord] = []
         try:
@@ -115,39 +114,18 @@ class SharedImageDistributor:
         return parse_gallery_image(self._model.gallery_image_id)
 
     def _check_kind(self, definition: DefinitionRecord, expected: ExpectedImage) -> None:
-        name = self._model.run_output_name
-        details = (definition.id,)
-        if definition.os_state != "Generalized":
-            raise PreflightError(
-                f"Cannot create Gallery Image Version from: {name} since the OS State in the parent gallery "
-                f"image ({definition.os_state}) is not Generalized",
-                details=details,
-                hint="A build generalizes its image: use a definition with osState Generalized.",
-            )
-        if definition.os_type != expected.os_type:
-            raise PreflightError(
-                f"The resource with id '{name}' has a different OS type ['{expected.os_type}'] than the "
-                f"parent gallery image OS type generation ['{definition.os_type}']",
-                details=details,
-                hint=f"Use a definition with osType {expected.os_type}.",
-            )
-        if definition.generation != expected.generation:
-            raise PreflightError(
-                f"The resource with id '{name}' has a different Hypervisor generation "
-                f"['{expected.generation}'] than the parent gallery image Hypervisor generation "
-                f"['{definition.generation}']",
-                details=details,
-                hint="The result has the generation of its source: use a definition with hyperVGeneration "
-                f"{expected.generation}, or a source of generation {definition.generation}.",
-            )
-        largest = _LARGEST[self._model.replication_mode]
-        for size in (expected.size, *(disk.size for disk in expected.data_disks)):
-            if size <= largest:
-                continue
-            raise PreflightError(
-                f"The disk of {size / TIB:.1f} TiB is larger than the {largest // TIB} TiB an image "
-                f"version may have in replication mode {self._model.replication_mode}."
-            )
+        kind = ImageKind(
+            name=self._model.run_output_name,
+            os_type=expected.os_type,
+            generation=expected.generation,
+            plan=expected.plan,
+            sizes=(expected.size, *(disk.size for disk in expected.data_disks)),
+        )
+        limits = Limits.of(self._services.settings)
+        check_fits(definition, kind, mode=self._model.replication_mode, limits=limits)
+
+    def _regions(self, definition: DefinitionRecord) -> list[PlannedRegion]:
+        return plan_regions(self._model, definition.location, self._services.settings.limit_replicas)
 
     def _check_version(self, expected: ExpectedImage) -> str:
         if self._image.version is not None:

@@ -36,6 +36,7 @@ class Images(Part):
             row.source, row.template, row.run_id = record.source, record.template, record.run_id
             row.os_state = record.os_state
             row.parent_key, row.lineage = record.parent.lower(), as_json(record.lineage)
+            row.plan = dict(record.plan) if record.plan else None
             row.tags = dict(record.tags)
             row.created_at = record.created_at
             row.data_disks.clear()
@@ -100,4 +101,5 @@ class Images(Part):
             parent=row.parent_key,
             lineage=row.lineage,
             created_by=row.created_by,
+            plan=row.plan,
         )

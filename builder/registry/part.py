@@ -9,6 +9,7 @@ from typing import Any
 
 from builder.errors import NotFoundError
 from builder.registry.database import Database
+from builder.registry.limits import AZURES, Limits
 from builder.registry.records import DataDiskRecord
 from builder.registry.schema import DataDiskRow
 from builder.settings import Home
@@ -18,8 +19,11 @@ from templates.arm_id import ResourceId
 class Part:
     """Base of the registry's parts."""
 
-    def __init__(self, home: Home, *, url: str | None = None, snapshot: bool = False) -> None:
+    def __init__(
+        self, home: Home, *, url: str | None = None, snapshot: bool = False, limits: Limits = AZURES
+    ) -> None:
         self.home = home
+        self.limits = limits
         self._db = Database(home.registry, url, snapshot=snapshot)
 
     def close(self) -> None:

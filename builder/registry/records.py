@@ -177,7 +177,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """A managed image."""
+    """A managed image. `plan` is the purchase plan of what it was made from (name, publisher, product)."""
 
     id: str
     name: str
@@ -199,6 +199,7 @@ class ImageRecord:
     parent: str = ""
     lineage: Mapping[str, Any] | None = None
     created_by: str = ""
+    plan: Mapping[str, str] | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

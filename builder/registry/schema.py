@@ -234,6 +234,7 @@ class ImageRow(Base):
     os_state: Mapped[str] = mapped_column(default="Generalized", server_default="Generalized")
     parent_key: Mapped[str] = mapped_column(default="", server_default="")
     lineage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    plan: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     tags: Mapped[dict[str, str]]
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(default="", server_default="")

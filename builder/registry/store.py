@@ -7,6 +7,7 @@ from typing import Self
 from builder.registry.errors import RegistryError
 from builder.registry.galleries import Galleries
 from builder.registry.images import Images
+from builder.registry.limits import Limits
 from builder.registry.orphans import Orphans
 from builder.registry.records import Delivery
 from builder.registry.versions import Versions
@@ -29,4 +30,4 @@ class Registry(Galleries, Versions, Images, Orphans):
     def of(cls, home: Home, settings: Settings, *, snapshot: bool = False) -> Self:
         """The registry that `settings` name: the one of `home`, or the team's at `registry_url`."""
         url = settings.registry_url.get_secret_value() if settings.registry_url else None
-        return cls(home, url=url, snapshot=snapshot)
+        return cls(home, url=url, snapshot=snapshot, limits=Limits.of(settings))

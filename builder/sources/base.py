@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -36,7 +37,8 @@ class ResolvedSource:
     `devices` is the hardware its guest has drivers for. `seeded`: whether a guest of it takes our
     cloud-init seed, as far as is known; without it nobody enters the finished image to validate it.
     `frozen` says what a source that gives another disk tomorrow (a bootstrap, an address whose file changes)
-    gave here, when it is cached. `data_disks` are what the image has beside its OS disk.
+    gave here, when it is cached. `data_disks` are what the image has beside its OS disk. `plan` is
+    the purchase plan it is sold under (name, publisher, product).
     """
 
     identity: str
@@ -53,6 +55,7 @@ class ResolvedSource:
     seeded: bool = True
     frozen: str = ""
     data_disks: tuple[DataDiskSize, ...] = ()
+    plan: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

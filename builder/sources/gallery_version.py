@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.errors import NotFoundError, PreflightError
+from builder.registry.fits import needs_guest_state, security_type
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk, usual_devices
 from builder.sources.registered import (
@@ -20,7 +21,7 @@ from templates.arm_id import parse_image_version
 from templates.model.source import SharedImageVersionSource
 
 if TYPE_CHECKING:
-    from builder.registry.records import ReplicaRecord, VersionRecord
+    from builder.registry.records import DefinitionRecord, ReplicaRecord, VersionRecord
 
 
 class GalleryVersionSource:
@@ -46,6 +47,7 @@ class GalleryVersionSource:
             cached=True,
             devices=usual_devices(record.os_type),
             data_disks=sizes_of(self._replica.data_disks),
+            plan=self._definition.plan,
         )
 
     def prepare(self) -> SourceDisk:
@@ -78,7 +80,7 @@ class GalleryVersionSource:
         definition_id = str(parse_image_version(self._model.image_version_id).definition)
         try:
             record = registry.find_version(self._model.image_version_id)
-            definition = registry.find_definition(definition_id)
+            definition = self._definition
         except NotFoundError as error:
             raise with_known(error, *self._known(definition_id)) from error
         if record.os_state != "Generalized":
@@ -86,11 +88,22 @@ class GalleryVersionSource:
                 f"{record.id} is {record.os_state.lower()}; only generalized images can be a source.",
                 hint="Distribute to a definition whose osState is Generalized.",
             )
+        if needs_guest_state(definition):
+            raise PreflightError(
+                f"{record.id} is of a machine with a virtual TPM (SecurityType {security_type(definition)}); "
+                "none is built here.",
+                hint="Start from an image whose definition has SecurityType TrustedLaunchSupported or none.",
+            )
         if definition.architecture.casefold() != "x64":
             raise PreflightError(
                 f"{record.id} is an {definition.architecture} image; only x64 can be built here."
             )
         return record
+
+    @cached_property
+    def _definition(self) -> DefinitionRecord:
+        named = parse_image_version(self._model.image_version_id).definition
+        return self._services.registry.find_definition(str(named))
 
     def _known(self, definition_id: str) -> tuple[str, list[str]]:
         registry = self._services.registry

@@ -45,6 +45,7 @@ class ManagedImageSource:
             cached=True,
             devices=usual_devices(record.os_type),
             data_disks=sizes_of(record.data_disks),
+            plan=record.plan,
         )
 
     def prepare(self) -> SourceDisk:

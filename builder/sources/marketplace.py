@@ -23,7 +23,7 @@ from builder.sources.catalogue import (
     Recipe,
     load_catalogue,
 )
-from builder.sources.catalogue.plans import check_plan
+from builder.sources.catalogue.plans import check_plan, plan_of
 from builder.sources.catalogue.words import means, what_to_provide
 from builder.sources.distribution import distribution_of
 from builder.sources.importing import import_disk, open_in_place, parts_of
@@ -205,6 +205,7 @@ class MarketplaceSource:
             means=means(entry.recipe),
             devices=entry.image.devices,
             frozen=self._frozen,
+            plan=plan_of(entry.image, self._model.plan_info),
         )
 
     def _identity(self) -> tuple[str, int, bool]:

@@ -138,6 +138,7 @@ def finished(
         template=context.template.name,
         run_id=context.run.run_id,
         source_version=context.source.version_number,
+        plan=context.source.plan,
     )
 
 

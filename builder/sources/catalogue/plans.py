@@ -56,6 +56,13 @@ def check_plan(image: CatalogueImage, given: PlanInfo | None) -> None:
         )
 
 
+def plan_of(image: CatalogueImage, given: PlanInfo | None) -> dict[str, str] | None:
+    """The plan under which the image is used, as a definition's purchasePlan has it."""
+    if image.plan is None or given is None:
+        return None
+    return {"name": image.plan.name, "publisher": image.plan.publisher, "product": image.plan.product}
+
+
 def plan_info(plan: PlanTerms) -> dict[str, str]:
     """The plan as AIB's source takes it."""
     return {"planName": plan.name, "planProduct": plan.product, "planPublisher": plan.publisher}

@@ -30,7 +30,7 @@ def upgrade() -> None:
     )
     op.create_index("versions_by_parent", "versions", ["parent_key"])
     _add("images", _text("os_state", "Generalized"), _text("parent_key"), _text("created_by"))
-    _add("images", sa.Column("lineage", sa.JSON()))
+    _add("images", sa.Column("lineage", sa.JSON()), sa.Column("plan", sa.JSON()))
     op.create_index("images_by_parent", "images", ["parent_key"])
     _add("replicas", _text("state", "Completed"))
     _add("replicas", sa.Column("usable", sa.Boolean(), server_default=sa.true(), nullable=False))
