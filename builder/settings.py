@@ -49,6 +49,9 @@ class Settings(BaseModel):
     limit_replicas: int = Field(default=100, ge=1, description="replicas of a version, in all regions")
     limit_disk_gib: int = Field(default=2_048, ge=1, description="a disk of a version")
     limit_shallow_disk_gib: int = Field(default=32_768, ge=1, description="likewise, mode Shallow")
+    prices_file: Path | None = Field(
+        default=None, description="prices of storage and egress; none: prices.toml in the home"
+    )
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
     keep_for_days: float = Field(default=7, gt=0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from builder import resolve, secrets
 from builder.declare import declare
 from builder.distributors.base import ExpectedImage, Several
-from builder.errors import PreflightError
+from builder.errors import PreflightError, UsageError
 from builder.events import EventBus
 from builder.extensions import make_distributor, make_source
 from builder.guest_access import require_windows, resolve_access
@@ -32,6 +32,8 @@ from builder.stages.context import PreparedStep, stage, timeouts_of
 from builder.stages.gate import planned as planned_gate
 from builder.stages.source import check_seeded
 from builder.survey import Notes, Survey, make_survey, remark_of
+from builder.usage.estimate import estimates
+from builder.usage.prices import Prices, load_prices
 from builder.vm.sizes import resolve_size
 from builder.workspace import Workspace
 from provisioners import registry as provisioner_registry
@@ -111,9 +113,19 @@ def survey(
     with timeouts_of(services.deadline), ExitStack() as undo:  # what is undone is in a copy of the registry
         found = _submit(document, template, looking, problems, undo, wishes)
         changes = [*found.declared, *(change for one in found.distributors for change in one.changes())]
+        billed = estimates(template, found, looking, _prices(looking, problems))
     workspace = Workspace(template, looking, run_id="")
     remarks = [*notes.remarks, *(remark_of(error) for error in problems.remarks)]
-    return make_survey(document, template, looking.settings, found, changes, remarks, workspace)
+    return make_survey(document, template, looking.settings, found, changes, remarks, workspace, billed)
+
+
+def _prices(services: Services, problems: Problems) -> Prices | None:
+    """None without any, or when their file is wrong: that keeps nobody from building."""
+    try:
+        return load_prices(services.home, services.settings)
+    except UsageError as error:
+        problems.remarks.append(error)
+        return None
 
 
 def _submit(

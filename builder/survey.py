@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from builder.settings import Settings
     from builder.sources.base import Generation, OsType, ResolvedSource
     from builder.submit import Submission
+    from builder.usage.estimate import Estimate
     from builder.workspace import Workspace
     from templates import Document
     from templates.model import ImageTemplate, Source
@@ -74,7 +75,9 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Everything `build plan` says of one template."""
+    """Everything `build plan` says of one template. `estimates` are of the targets in galleries whose size
+    something is known about.
+    """
 
     template: str
     file: str
@@ -85,6 +88,7 @@ class Survey:
     steps: tuple[PlannedStep, ...]
     changes: tuple[Change, ...]
     remarks: tuple[Remark, ...]
+    estimates: tuple[Estimate, ...] = ()
 
 
 @dataclass
@@ -114,6 +118,7 @@ def make_survey(
     changes: Sequence[Change],
     remarks: Sequence[Remark],
     workspace: Workspace,
+    estimates: Sequence[Estimate] = (),
 ) -> Survey:
     """Put together what was found. `changes` are those of the targets and the declared galleries."""
     source, machine = found.source, found.machine
@@ -140,6 +145,7 @@ def make_survey(
         steps=_with_skips(found.plan.steps),
         changes=(*_of_the_source(source), *changes),
         remarks=tuple(dict.fromkeys(said)),
+        estimates=tuple(estimates),
     )
 
 

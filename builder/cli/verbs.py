@@ -112,6 +112,8 @@ VERBS: tuple[Verb, ...] = (
             "build gallery create mygallery --location westeurope",
             "build gallery delete mygallery",
             "build gallery latest mygallery/web --region westeurope",
+            "build gallery usage mygallery",
+            "build gallery advise --vms 200",
             "build gallery definition list mygallery",
             "build gallery definition show mygallery/web",
             "build gallery definition create mygallery/web --publisher Acme --offer web --sku 1",

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from builder.cli.output import human_seconds, human_size
 from builder.ui.text import clean
+from builder.usage.report import money_text
 
 if TYPE_CHECKING:
     from builder.changes import Change
     from builder.plan import PlannedStep
     from builder.survey import Remark, Survey
+    from builder.usage.estimate import Estimate
 
 _OFF = "\x1b[0m"
 _BOLD, _DIM = "\x1b[1m", "\x1b[2m"
@@ -41,6 +43,9 @@ def survey_lines(survey: Survey, *, colour: bool = False) -> Iterator[str]:
     if survey.changes:
         yield ""
         yield from _changes(survey.changes, paint)
+    if survey.estimates:
+        yield ""
+        yield from _estimates(survey.estimates, paint)
     if survey.remarks:
         yield ""
         for remark in survey.remarks:
@@ -104,6 +109,19 @@ def _changes(changes: Sequence[Change], paint: _Paint) -> Iterator[str]:
 
 def _words(change: Change) -> tuple[str, str]:
     return f"{change.action}s", _KINDS[change.kind]
+
+
+def _estimates(estimates: Sequence[Estimate], paint: _Paint) -> Iterator[str]:
+    """What Azure would bill: sizes, and money where there are prices."""
+    for one in estimates:
+        used, sums = human_size(one.used), one.total
+        text = f"{sums.snapshots} snapshots, {human_size(sums.billed)} in all ({used} in each replica"
+        text += f", as in {clean(one.used_by)})"
+        if sums.egress:
+            text += f"; {human_size(sums.egress)} to other regions"
+        yield f"  {paint('Billed', _DIM)}     {clean(one.run_output)}: {text}"
+        if one.money is not None:
+            yield f"             {clean(money_text(one.money))}"
 
 
 def _remark(remark: Remark, paint: _Paint) -> Iterator[str]:

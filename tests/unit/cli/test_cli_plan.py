@@ -96,6 +96,7 @@ def test_plan_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["plan", file, "--var", "word=hello", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     keys = ["template", "file", "workspace", "source", "vm", "timeouts", "steps", "changes", "remarks"]
+    keys.append("estimates")
     assert list(data) == keys
     assert set(data["steps"][0]) == {
         *("stage", "index", "name", "type", "action", "reason", "layerId", "timeout")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from builder.changes import Change
 from builder.doctor import Result
 from builder.errors import EnvironmentProblem, NotFoundError
 from builder.registry import sqlite
-from builder.registry.records import Delivery, ImageRecord
+from builder.registry.records import Delivery, ImageRecord, ReplicaRecord
 from builder.services import Services
 from builder.sources.base import ResolvedSource
+from builder.sources.bases import BaseMeta
 from builder.submit import survey
 from builder.survey import Survey
 from builder.workspace import Workspace
@@ -29,6 +30,7 @@ from engine.conftest import SUBSCRIPTION
 from templates.diagnostics import TemplateError
 from templates.model import ImageTemplate
 
+GIB = 1024**3
 COMPUTE = f"{SUBSCRIPTION}/resourceGroups/goldsmith/providers/Microsoft.Compute"
 GALLERY = f"{COMPUTE}/galleries/app"
 DEFINITION = f"{GALLERY}/images/web"
@@ -353,3 +355,36 @@ def test_a_real_build_still_writes(services: Services) -> None:
     assert [one.state for one in services.registry.list_versions()] == ["Creating"]
     made.release()
     assert [one.id for one in services.registry.list_definitions()] == [DEFINITION]
+
+
+def test_what_a_version_would_be_billed_as(services: Services) -> None:
+    """Nothing is said as long as nothing is known of its size."""
+    published(services)
+    target = shared(targetRegions=[{"name": "local", "replicaCount": 2}, {"name": "eastus"}])
+    assert look(services, target, vhd()).estimates == ()
+    folder = services.home.bases / "key"
+    folder.mkdir(parents=True)
+    (folder / "disk.raw").write_bytes(b"x" * 200_000)
+    facts = ("id", "Debian", "disk.raw", "raw", 10, 200_000, 0.0)
+    (folder / "meta.json").write_text(json.dumps(asdict(BaseMeta(*facts))))
+    (one,) = look(services, target, vhd()).estimates
+    assert one.used_by == "its source's disk on this machine" and one.used >= 200_000
+    assert (one.total.snapshots, one.total.egress, one.money) == (3, one.used, None)
+
+    held = services.registry.reserve_version(DEFINITION, "1.0.0")
+    copy = ReplicaRecord("local", 1, "Standard_LRS", services.home.regions / "os.vhd", 5 * GIB)
+    services.registry.complete_version(held.id, Delivery([copy], size=1))
+    services.registry.reserve_version(DEFINITION, "1.1.0")
+    (services.home.root / "prices.toml").write_text('currency = "EUR"\n[storage]\nStandard_LRS = 1\n')
+    (one,) = look(services, target, vhd()).estimates
+    assert (one.used, one.used_by) == (5 * GIB, "version 1.0.0 of this definition")
+    assert one.money is not None
+    assert (one.money.storage, one.money.missing) == (15.0, ("from local to eastus",))
+
+
+def test_wrong_prices_keep_nobody_from_planning(services: Services) -> None:
+    published(services)
+    services.home.ensure()
+    (services.home.root / "prices.toml").write_text("[storage")
+    found = look(services, shared())
+    assert codes(found) == ["Usage"] and "prices.toml" in found.remarks[0].message

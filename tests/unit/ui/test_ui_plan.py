@@ -8,6 +8,9 @@ from builder.changes import Change
 from builder.plan import PlannedStep
 from builder.survey import Remark, Survey, SurveyedSource, SurveyedVm, Timeouts
 from builder.ui.plan import survey_lines
+from builder.usage.billing import WantedRegion, bill, total
+from builder.usage.estimate import Estimate
+from builder.usage.report import Money
 
 GIB = 1024**3
 SURVEY = Survey(
@@ -71,3 +74,16 @@ def test_a_template_cannot_move_the_cursor() -> None:
     step = replace(SURVEY.steps[1], name=evil, type=evil, reason=evil)
     shown = replace(SURVEY, template=evil, steps=(step,), changes=(Change("create", "vhd", evil, evil),))
     assert "\x1b" not in "\n".join(survey_lines(shown))
+
+
+def test_what_would_be_billed() -> None:
+    lines = bill((GIB,), "westus", [WantedRegion("westus", 2, "Standard_LRS"), WantedRegion("b", 1, "x")])
+    money = Money("EUR", 1.5, 0.25, ("x in b",))
+    one = Estimate("out", GIB, "version 1.0.0 of this definition", lines, total(lines), money)
+    text = "\n".join(survey_lines(replace(SURVEY, estimates=(one,))))
+    assert (
+        "  Billed     out: 3 snapshots, 3.0 GiB in all (1.0 GiB in each replica, as in version 1.0.0 of this "
+        "definition); 1.0 GiB to other regions" in text
+    )
+    assert "1.50 EUR a month, 0.25 EUR once; without x in b: no price" in text
+    assert "EUR" not in "\n".join(survey_lines(replace(SURVEY, estimates=(replace(one, money=None),))))

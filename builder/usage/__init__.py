@@ -1,0 +1,1 @@
+"""What the copies of gallery versions would be billed as, and how many replicas a use needs."""
