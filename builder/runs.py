@@ -45,6 +45,15 @@ class RunRecordError(GoldsmithError):
     code = "RunRecord"
 
 
+def _file_of(document: Document | None) -> str:
+    """The template's file, whole: who reads the record is in another folder."""
+    from templates.files import STDIN
+
+    if document is None or document.file == str(STDIN):
+        return "" if document is None else document.file
+    return os.path.abspath(document.file)  # noqa: PTH100 - lexically; links stay as they were typed
+
+
 class RunDirectory:
     """One run's directory and, in the process that builds, its record."""
 
@@ -67,7 +76,7 @@ class RunDirectory:
         name = run_id or new_run_id()
         path = home.runs / name
         path.mkdir(mode=0o700)
-        file = str(document.file) if document is not None else ""
+        file = _file_of(document)
         record = RunRecord(
             run_id=name,
             owner=Owner.current().to_json(),

@@ -17,6 +17,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from builder.errors import EnvironmentProblem, UsageError
+from builder.notify.targets import Target
 
 _ENV_PREFIX = "GOLDSMITH_"
 
@@ -54,6 +55,10 @@ class Settings(BaseModel):
     )
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
+    schedule_failures: int = Field(
+        default=5, ge=1, description="so many failures in a row deactivate a schedule"
+    )
+    notify: tuple[Target, ...] = Field(default=(), description="who is told how scheduled builds ended")
     keep_for_days: float = Field(default=7, gt=0)
     cache_size_gib: float = Field(default=20, ge=0, description="layers and finished images, at most")
     memory_snapshots: bool = Field(default=True, description="keep the guest's memory with each layer")

@@ -291,3 +291,37 @@ class AuditRow(Base):
     # Allowed or Denied.
     outcome: Mapped[str]
     details: Mapped[str] = mapped_column(default="")
+
+
+class ScheduleRow(Base):
+    """A template that is built by itself; see `builder.schedule.record.Schedule`."""
+
+    __tablename__ = "schedules"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    template: Mapped[str]
+    arguments: Mapped[dict[str, Any]]
+    # cron, every or source, with its expression or duration; zone is of cron.
+    kind: Mapped[str]
+    spec: Mapped[str]
+    zone: Mapped[str]
+    jitter: Mapped[int]
+    on_change: Mapped[bool]
+    host: Mapped[str]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    handled_at: Mapped[datetime]
+    paused_at: Mapped[datetime | None]
+    deactivated_at: Mapped[datetime | None]
+    reason: Mapped[str]
+    failures: Mapped[int]
+    not_before: Mapped[datetime | None]
+    run_id: Mapped[str]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str]
+    message: Mapped[str]
+    source: Mapped[str]
+    source_version: Mapped[str]
+    # While it is built: the process that does it.
+    owner: Mapped[str]

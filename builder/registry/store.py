@@ -10,13 +10,14 @@ from builder.registry.images import Images
 from builder.registry.limits import Limits
 from builder.registry.orphans import Orphans
 from builder.registry.records import Delivery
+from builder.registry.schedules import Schedules
 from builder.registry.versions import Versions
 from builder.settings import Home, Settings
 
 __all__ = ["Delivery", "Registry", "RegistryError"]
 
 
-class Registry(Galleries, Versions, Images, Orphans):
+class Registry(Galleries, Versions, Images, Schedules, Orphans):
     """`Registry(home)`: everything that was built and where it is.
 
     Every method is one transaction and hands out frozen records; several processes may use it at

@@ -25,7 +25,7 @@ URL_HOST = re.compile(r"https?://([A-Za-z0-9][A-Za-z0-9.-]*)")
 # Names that belong to the language of templates, to this machine or to the guest's own link.
 HARMLESS_HOST = re.compile(
     r"^(schema\.management\.azure\.com|schemas\.(dmtf\.org|microsoft\.com)|json-schema\.org|aka\.ms|learn\.microsoft\.com|docs\.oasis-open\.org|(.*\.)?example(\.(com|org|net))?"
-    r"|localhost|127\.0\.0\.1|10\.0\.2\.\d+|169\.254\.169\.254|[a-z]+)$"
+    r"|adaptivecards\.io|localhost|127\.0\.0\.1|10\.0\.2\.\d+|169\.254\.169\.254|[a-z]+)$"
 )
 MIRROR_HOST = re.compile(
     r"\b(deb|security|archive|ftp|mirrors?|registry|pypi|index|cdimage|cloud|releases)\.[a-z0-9-]+\.(org|com|io|net)\b"

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import json
+import shlex
 import sys
 import types
 
@@ -230,7 +231,7 @@ def test_every_verb_of_a_group_has_examples_of_its_own(verb, capsys):
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_every_example_has_words_that_the_verb_takes(verb):
     for line in verb.examples:
-        command, words = lazy.load_verb(verb), line.split()[1:]
+        command, words = lazy.load_verb(verb), shlex.split(line)[1:]
         if words[0] == verb.name:  # `run` may be left out
             words = words[1:]
         while hasattr(command, "commands"):

@@ -24,7 +24,7 @@ def test_a_newer_format_is_refused(home: Home, registry: Registry) -> None:
     registry.close()
     with closing(sqlite3.connect(home.registry)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
-    with pytest.raises(RegistryError, match=r"newer Goldsmith \(format 99, this one knows 3\)") as caught:
+    with pytest.raises(RegistryError, match=r"newer Goldsmith \(format 99, this one knows \d+\)") as caught:
         Registry(home)
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
 

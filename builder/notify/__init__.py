@@ -1,0 +1,1 @@
+"""Telling people how builds without spectators ended."""

@@ -1,0 +1,185 @@
+"""The work of a schedule: its template read, its source looked up, its builds done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.errors import ExitCode, GoldsmithError
+from builder.schedule.record import Ended, Schedule
+
+if TYPE_CHECKING:
+    from builder.cli.reading import Reading
+    from builder.jobs import Job
+    from builder.run_record import RunRecord
+    from builder.settings import Home, Settings
+    from builder.together.crew import Shown
+
+_STATES = {
+    ExitCode.OK: "Succeeded",
+    ExitCode.PARTIALLY_DISTRIBUTED: "PartiallySucceeded",
+    ExitCode.CANCELLED: "Canceled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What `build run` is given beside the template; files as absolute paths."""
+
+    var: tuple[str, ...] = ()
+    var_file: tuple[str, ...] = ()
+    parameters: str = ""
+    output_dir: str = "."
+    strict: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Arguments:
+        """From the registry's column."""
+        return cls(
+            var=tuple(data.get("var", ())),
+            var_file=tuple(data.get("varFile", ())),
+            parameters=str(data.get("parameters", "")),
+            output_dir=str(data.get("outputDir", ".")),
+            strict=bool(data.get("strict", False)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For the registry's column."""
+        return {
+            "var": list(self.var),
+            "varFile": list(self.var_file),
+            "parameters": self.parameters,
+            "outputDir": self.output_dir,
+            "strict": self.strict,
+        }
+
+    def reading(self, home: Home) -> Reading:
+        """How the template is read. Raises UsageError, TemplateError for a bad parameter file."""
+        from builder.cli.reading import Reading
+
+        files = [Path(file) for file in self.var_file]
+        parameters = Path(self.parameters) if self.parameters else None
+        return Reading.of(home, self.var, files, parameters, strict=self.strict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNow:
+    """What a template would start from: a fixed version, and what names the content ("" when nothing is
+    here yet).
+    """
+
+    version: str
+    identity: str
+
+    def differs(self, version: str, identity: str) -> bool:
+        """Whether it is another one than that of a build that was made of `version` and `identity`."""
+        if not version and not identity:
+            return True
+        if self.version.casefold() != version.casefold():
+            return True
+        return bool(self.identity and identity and self.identity != identity)
+
+
+class Work:
+    """Does it on this machine, in processes of their own (as `build --jobs` does)."""
+
+    def __init__(self, home: Home, settings: Settings, shown: Shown) -> None:
+        self._home = home
+        self._settings = settings
+        self._shown = shown
+
+    def source(self, schedule: Schedule) -> SourceNow:
+        """What the template's source means now; of several templates, all together. Raises GoldsmithError."""
+        _, jobs = self._read(schedule)
+        found = [source_of(self._home, self._settings, job) for job in jobs]
+        return SourceNow(
+            "\n".join(one.version for one in found),
+            "\n".join(one.identity for one in found) if all(one.identity for one in found) else "",
+        )
+
+    def build(self, schedule: Schedule) -> Ended:
+        """Build all templates of the file. How that ended is the result, also when it could not begin."""
+        from builder.engine import BuildOptions
+        from builder.together.crew import Crew, builds_of
+
+        try:
+            reading, jobs = self._read(schedule)
+            arguments = Arguments.of(schedule.arguments)
+            builds = builds_of(reading, jobs, Path(arguments.output_dir), BuildOptions(on_error="cleanup"))
+        except GoldsmithError as error:
+            return Ended("Failed", message=_line(error))
+        codes = Crew(builds, 1, self._shown, stop_seconds=self._settings.cleanup_timeout).run()
+        records = [record for build in builds if (record := self._record(build.run_id)) is not None]
+        return self._ended(schedule, codes, records)
+
+    def _read(self, schedule: Schedule) -> tuple[Reading, list[Job]]:
+        from builder.jobs import jobs_of
+
+        reading = Arguments.of(schedule.arguments).reading(self._home)
+        return reading, jobs_of([reading.read(Path(schedule.template))])
+
+    def _record(self, run_id: str) -> RunRecord | None:
+        from builder.runs import find
+
+        with suppress(GoldsmithError):
+            return find(self._home, run_id).load() if run_id else None
+        return None
+
+    def _ended(self, schedule: Schedule, codes: Sequence[ExitCode], records: Sequence[RunRecord]) -> Ended:
+        from builder.jobs import worst
+
+        code = worst(codes)
+        bad = next((record for record in records if record.run_state != "Succeeded"), None)
+        last = bad or (records[-1] if records else None)
+        ended = Ended(
+            outcome=_STATES.get(code, "Failed"),
+            run_id=last.run_id if last else "",
+            message=(last.message.splitlines() or [""])[0] if last else f"exit code {int(code)}",
+        )
+        if code != ExitCode.OK:
+            return ended
+        made_of = self._made_of(schedule, records)
+        return Ended(ended.outcome, ended.run_id, ended.message, made_of.identity, made_of.version)
+
+    def _made_of(self, schedule: Schedule, records: Sequence[RunRecord]) -> SourceNow:
+        """What the next look compares with: the source of this build. One that patches a gallery's latest
+        version is its own source from now on, and what it made itself is nothing new.
+        """
+        made_of = SourceNow(
+            "\n".join(record.source.exact_version for record in records),
+            "\n".join(record.source.identity for record in records),
+        )
+        outputs = {out.artifact_id.casefold() for record in records for out in record.run_outputs}
+        with suppress(GoldsmithError):
+            now = self.source(schedule)
+            if any(version.casefold() in outputs for version in now.version.split("\n")):
+                return now
+        return made_of
+
+
+def source_of(home: Home, settings: Settings, job: Job) -> SourceNow:
+    """What a template's source means now. Nothing is fetched or written. Raises GoldsmithError."""
+    from builder.deadline import Deadline
+    from builder.events import EventBus
+    from builder.extensions import make_source
+    from builder.services import Services
+
+    services = Services(
+        home=home,
+        settings=settings,
+        bus=EventBus(job.redactor),
+        redactor=job.redactor,
+        deadline=Deadline(job.template.properties.build_timeout_minutes * 60),
+        base_dir=Path(job.document.file).absolute().parent,
+        output_dir=Path(),
+        read_only=True,
+    )
+    source = make_source(job.template.properties.source, services).resolve()
+    return SourceNow(source.exact_version, source.identity)
+
+
+def _line(error: GoldsmithError) -> str:
+    return " ".join((error.message, *error.details)).splitlines()[0]

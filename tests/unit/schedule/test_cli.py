@@ -1,0 +1,137 @@
+"""`build schedule`, in this process; nothing is built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builder.cli import main
+from builder.registry import sqlite
+from builder.schedule import systemd
+from builder.settings import Home
+
+SOURCE = {
+    "type": "PlatformImage",
+    "publisher": "Debian",
+    "offer": "debian-12",
+    "sku": "12",
+    "version": "latest",
+}
+LATEST = {
+    "type": "SharedImageVersion",
+    "imageVersionId": "/subscriptions/0/resourceGroups/g/providers/Microsoft.Compute/galleries/team"
+    "/images/web/versions/latest",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
+    monkeypatch.setenv("GOLDSMITH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def template(name: str = "web", source: dict[str, str] = SOURCE, target: str = "") -> str:
+    distribute: dict[str, object] = {"type": "VHD", "runOutputName": "disk"}
+    if target:
+        gallery = "/subscriptions/0/resourceGroups/g/providers/Microsoft.Compute/galleries/team/images/web"
+        distribute = {"type": "SharedImage", "runOutputName": "v", "galleryImageId": gallery + target}
+    resource = {
+        "type": "Microsoft.VirtualMachineImages/imageTemplates",
+        "apiVersion": "2024-02-01",
+        "name": name,
+        "location": "westus",
+        "properties": {"source": source, "customize": [], "distribute": [distribute]},
+    }
+    Path(f"{name}.json").write_text(json.dumps(resource))
+    return f"{name}.json"
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> object:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_added_listed_paused_resumed_removed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["schedule", "list"]) == 0
+    assert "There are no schedules. Make one" in capsys.readouterr().out
+    assert (
+        main(["schedule", "add", template(), "--cron", "0  3 * * *", "--var", "a=b", "--output-dir", "out"])
+        == 0
+    )
+    assert capsys.readouterr().out.startswith("Scheduled 'web': cron '0 3 * * *' UTC. Next: 2")
+    assert main(["schedule", "show", "WEB", "--json"]) == 0
+    record = shown(capsys)
+    assert isinstance(record, dict)
+    assert (record["template"], record["state"]) == (str(tmp_path / "web.json"), "active")
+    assert record["arguments"]["var"] == ["a=b"]
+    assert record["arguments"]["outputDir"] == str(tmp_path / "out")
+    assert record["nextAt"].endswith("03:00:00+00:00")
+    assert main(["schedule", "pause", "web"]) == 0
+    assert main(["schedule", "list"]) == 0
+    assert "paused" in capsys.readouterr().out
+    assert main(["schedule", "run", "--once"]) == 0
+    assert capsys.readouterr().out.startswith("web: paused: paused since")
+    assert main(["schedule", "resume", "web"]) == 0
+    assert main(["schedule", "remove", "web"]) == 0
+    assert main(["schedule", "list", "--json"]) == 0
+    assert capsys.readouterr().out.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words", "said"),
+    [
+        (SOURCE, "", [], "When is it to be built?"),
+        (SOURCE, "", ["--cron", "0 3 * * *", "--every", "7d"], "exclude each other"),
+        (SOURCE, "", ["--cron", "at night"], "--cron 'at night'"),
+        (SOURCE, "", ["--every", "never"], "no duration"),
+        (SOURCE, "", ["--every", "7d", "--name", "a b"], "is no name for a schedule"),
+        ({**SOURCE, "version": "12.1.0"}, "", ["--on-source-change"], "is fixed to version 12.1.0"),
+        (SOURCE, "/versions/1.0.0", ["--every", "7d"], "names version 1.0.0, which can be made once only"),
+        (SOURCE, "", ["--every", "7d", "--var-file", "nothing.json"], "--var-file"),
+    ],
+)
+def test_what_cannot_be_scheduled_is_said_at_once(
+    capsys: pytest.CaptureFixture[str], source: dict[str, str], target: str, words: list[str], said: str
+) -> None:
+    assert main(["schedule", "add", template("web", source, target), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert main(["schedule", "list", "--json"]) == 0
+    assert shown(capsys) == []
+
+
+def test_a_source_that_is_the_latest_can_be_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedule", "add", template("patch", LATEST), "--on-source-change"]) == 0
+    assert "Next: on a new source." in capsys.readouterr().out
+
+
+def test_a_build_that_cannot_begin_is_a_failure_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedule", "add", template("patch", LATEST), "--on-source-change"]) == 0
+    capsys.readouterr()
+    assert main(["schedule", "run", "--once", "--json"]) == 1
+    (look,) = shown(capsys)  # type: ignore[misc]
+    assert (look["action"], look["ended"]["outcome"]) == ("failed", "Failed")
+    assert "was not found" in look["detail"]
+    assert main(["schedule", "run", "--once"]) == 0
+    assert "patch: wait: held back after 1 failure" in capsys.readouterr().out
+
+
+def test_a_template_that_was_removed_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedule", "add", template(), "--cron", "* * * * *"]) == 0
+    Path("web.json").unlink()
+    assert main(["schedule", "run", "web"]) == 1
+    assert "web: failed: " in capsys.readouterr().out
+
+
+def test_an_unknown_one_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("show", "pause", "resume", "remove", "run"):
+        assert main(["schedule", verb, "nothing"]) == 2, verb
+        assert "There is no schedule 'nothing'" in capsys.readouterr().err
+
+
+def test_the_unit_names_home_and_program_as_systemd_reads_them(tmp_path: Path) -> None:
+    text = systemd.unit_text(Home(tmp_path / 'a "b" 100%'))
+    assert 'a \\"b\\" 100%%"\n' in text
+    assert '"-m" "builder" "schedule" "run"\n' in text
