@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from templates.arm.deployment import Deployment
-from templates.arm.known import IMAGE_TEMPLATE_TYPE
+from templates.arm.known import IMAGE_TEMPLATE_TYPE, TRIGGER_TYPE
 from templates.arm.placeholders import check_placeholders
 from templates.arm.resources import Resource, find_resources, is_deployment
 from templates.arm.scope import DeploymentScope, Place, level_of
@@ -24,8 +24,9 @@ from templates.files import UnreadableFile, read_text
 from templates.gallery_reader import read_gallery_resource
 from templates.image_template_reader import in_newest_form, read_image_template
 from templates.json_reader import JsonDocument, parse_json
-from templates.model import Gallery, ImageDefinition, ImageTemplate
+from templates.model import Gallery, ImageDefinition, ImageTemplate, Trigger
 from templates.report import Report
+from templates.trigger_reader import check_triggers, read_trigger
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Document:
     definitions: tuple[ImageDefinition, ...]
     diagnostics: tuple[Diagnostic, ...]
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    triggers: tuple[Trigger, ...] = ()
     _data: Mapping[int, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
     _json: JsonDocument | None = field(default=None, repr=False, compare=False)
     _pointers: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
@@ -112,6 +114,7 @@ def read(
         definitions=tuple(m for m, _ in found if isinstance(m, ImageDefinition)),
         diagnostics=diagnostics,
         secrets=tuple(dict.fromkeys(report.secrets)),
+        triggers=tuple(m for m, _ in found if isinstance(m, Trigger)),
         _json=document,
         _data={id(m): resource.data for m, resource in found},
         _pointers={id(m): resource.pointer for m, resource in found},
@@ -142,9 +145,20 @@ def examine(
         model = _read_one(resource, report)
         if model is not None:
             found.append((model, resource))
+    _check_triggers(found, report)
     if not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and home.shared.arm:
         _report_empty(report)
     return found
+
+
+def _check_triggers(found: list[tuple[BaseModel, Resource]], report: Report) -> None:
+    triggers = [(model, resource.pointer) for model, resource in found if isinstance(model, Trigger)]
+    named = {
+        model.name.casefold(): (model, resource.pointer)
+        for model, resource in found
+        if isinstance(model, ImageTemplate)
+    }
+    check_triggers(triggers, named, report)
 
 
 def _report_empty(report: Report) -> None:
@@ -181,4 +195,6 @@ def _same(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 def _read_one(resource: Resource, report: Report) -> BaseModel | None:
     if resource.type == IMAGE_TEMPLATE_TYPE:
         return read_image_template(resource, report, resource.scope)
+    if resource.type == TRIGGER_TYPE:
+        return read_trigger(resource, report)
     return read_gallery_resource(resource, report, resource.scope)

@@ -57,7 +57,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Schedule a template. With --cron or --every and --on-source-change, it is built at those times if the
-    source has something newer by then.
+    source has something newer by then. With none of them, a SourceImage trigger in the file says when.
     """
     from builder.as_json import to_json
     from builder.jobs import jobs_of
@@ -67,7 +67,6 @@ def add(
     from builder.schedule.work import Arguments
     from builder.settings import Home
 
-    trigger = _trigger(cron, every, zone, jitter, on_source_change=on_source_change)
     arguments = Arguments(
         tuple(var or ()),
         tuple(str(file.absolute()) for file in var_file or ()),
@@ -77,7 +76,11 @@ def add(
     )
     home = Home()
     home.ensure()
-    jobs = jobs_of([arguments.reading(home).read(template.absolute())])
+    document = arguments.reading(home).read(template.absolute())
+    jobs = jobs_of([document])
+    if cron is None and every is None and document.triggers:
+        on_source_change = True  # AIB's SourceImage, declared beside the template
+    trigger = _trigger(cron, every, zone, jitter, on_source_change=on_source_change)
     check_repeatable(jobs)
     if on_source_change:
         check_source_trigger(jobs)

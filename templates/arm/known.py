@@ -6,20 +6,20 @@ from templates.arm.syntax import Json
 from templates.arm_id import DEFINITION_TYPE, GALLERY_TYPE
 
 IMAGE_TEMPLATE_TYPE = "Microsoft.VirtualMachineImages/imageTemplates"
+TRIGGER_TYPE = f"{IMAGE_TEMPLATE_TYPE}/triggers"
 SHORT_TYPE = "Microsoft.VirtualMachineImages"
 DEPLOYMENT_TYPE = "Microsoft.Resources/deployments"
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 # What is made here, in one spelling.
-MADE = {kind.casefold(): kind for kind in (IMAGE_TEMPLATE_TYPE, GALLERY_TYPE, DEFINITION_TYPE)}
+MADE = {kind.casefold(): kind for kind in (IMAGE_TEMPLATE_TYPE, TRIGGER_TYPE, GALLERY_TYPE, DEFINITION_TYPE)}
 _KNOWN = {**MADE, **{kind.casefold(): kind for kind in (DEPLOYMENT_TYPE, GROUP_TYPE, IDENTITY_TYPE)}}
 # What belongs to a template in Azure and has no counterpart here; the text says what happens instead.
 _NOTED = {
     IDENTITY_TYPE.casefold(): "no identity is created: builds run as you",
     "microsoft.authorization/roleassignments": "no role is assigned: builds run with your rights",
     "microsoft.authorization/roledefinitions": "no role is defined: builds run with your rights",
-    f"{IMAGE_TEMPLATE_TYPE}/triggers".casefold(): "no trigger is set up: a build starts when you run it",
     "microsoft.resources/deploymentscripts": "no script is run: a build starts when you run it",
     GROUP_TYPE.casefold(): "no resource group is created: it is part of ids only",
 }

@@ -44,6 +44,7 @@ from templates.model.steps import (
     WindowsRestartStep,
     WindowsUpdateStep,
 )
+from templates.model.trigger import Trigger, TriggerProperties
 
 __all__ = [
     "Customizer",
@@ -81,6 +82,8 @@ __all__ = [
     "Step",
     "StepExtensions",
     "TargetRegion",
+    "Trigger",
+    "TriggerProperties",
     "Validate",
     "Validator",
     "VhdDistributor",

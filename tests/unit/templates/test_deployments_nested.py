@@ -211,14 +211,18 @@ def test_known_neighbours_are_noted(read):
         "Microsoft.Authorization/roleAssignments",
         "microsoft.authorization/roledefinitions",
         "Microsoft.Network/virtualNetworks/providers/roleAssignments",
-        "Microsoft.VirtualMachineImages/imageTemplates/triggers",
         "Microsoft.Storage/storageAccounts",
         "Microsoft.Storage/storageAccounts",
     ]
     others = [{"type": kind, "name": "x/y/z", "properties": {"a": "[nope()]"}} for kind in kinds]
-    child = {"type": "triggers", "name": "t", "apiVersion": "2022-07-01", "properties": {}}
+    child = {
+        "type": "triggers",
+        "name": "t",
+        "apiVersion": "2022-07-01",
+        "properties": {"kind": "SourceImage"},
+    }
     codes = [code for code, _ in read.warnings(deployment(*others, template(resources=[child])))]
-    assert codes == ["Noted", "Noted", "Noted", "Noted", "Noted", "OtherResource"]
+    assert codes == ["Noted", "Noted", "Noted", "Noted", "OtherResource", "Noted"]
 
 
 def test_a_bicep_file_says_what_to_do(read, tmp_path):
