@@ -53,6 +53,12 @@ class Settings(BaseModel):
     prices_file: Path | None = Field(
         default=None, description="prices of storage and egress; none: prices.toml in the home"
     )
+    caller: str | None = Field(
+        default=None,
+        pattern="^(ServicePrincipal|sp):.+$",
+        description="the service principal that uses the registry; none: who is logged in",
+    )
+    audit_days: float = Field(default=90, gt=0, description="how long the registry's audit is kept")
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
     schedule_failures: int = Field(

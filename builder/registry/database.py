@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
-from builder.registry import migrate, postgres, sqlite
+from builder.errors import UsageError
+from builder.registry import caller, migrate, postgres, sqlite
+from builder.registry.caller import Caller
 from builder.registry.errors import RegistryError
-from builder.registry.schema import Base
+from builder.registry.schema import AuditRow, Base
+from builder.registry.watch import WatchedSession
+
+if TYPE_CHECKING:
+    from builder.registry.guard import Guard
 
 __all__ = ["Database", "RegistryError"]
 
@@ -31,6 +39,7 @@ class Database:
         self._path = path
         self._snapshot = snapshot
         self._url = postgres.parse(url) if url else None
+        self._calls = threading.local()
         self.name = self._url.render_as_string(hide_password=True) if self._url else str(path)
         with self._translated():
             self._engine  # noqa: B018 - opened, and brought up to date, now
@@ -41,19 +50,90 @@ class Database:
         return self._url is not None
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def under(self, guard: Guard) -> Iterator[None]:
+        """What this thread opens meanwhile is opened for that call: its roles are looked up there."""
+        before = self._guard
+        self._calls.guard = guard
+        try:
+            yield
+        finally:
+            self._calls.guard = before
+
+    @contextmanager
+    def read(self) -> Iterator[WatchedSession]:
         """A session that only reads: one consistent view."""
-        with self._translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        made = WatchedSession(self._engine, expire_on_commit=False)
+        with self._translated(), made as session, session.begin():
+            if self._guard is not None:
+                self._guard.enter(session, writes=False)
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self) -> Iterator[WatchedSession]:
         """A session that holds the write lock from its start, so what it read is still true when it
         writes. Commits at the end, rolls back on any error.
         """
         engine = self._engine.execution_options(**_WRITES)
-        with self._translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+        made = WatchedSession(engine, expire_on_commit=False)
+        with self._translated(), made as session, session.begin():
+            if self._guard is not None:
+                self._guard.enter(session, writes=True)
             yield session
+            if self._guard is not None:
+                self._guard.leave(session)
+
+    def identify(self, claim: str = "") -> Caller:
+        """Who uses it: the operating system's user or, of a database, the one who logged in; with `claim`
+        a service principal. Raises UsageError for a claim that the database contradicts.
+        """
+        found = self._logged_in() if self._url is not None else caller.of_system(self._file_owner())
+        if not claim:
+            return found
+        principal = caller.claimed(claim)
+        if self._url is not None and principal.name != found.name:
+            raise UsageError(
+                f"The setting caller claims to be {principal}, but the database knows you as '{found.name}'.",
+                hint=f"Log in as '{principal.name}' (registry_url), or leave the setting out.",
+            )
+        return replace(found, kind=principal.kind, name=principal.name, find_groups=tuple, owns_store=False)
+
+    def groups_of(self, name: str) -> list[str]:
+        """The groups that somebody is in: roles of a database, else of the operating system."""
+        if self._url is None:
+            return caller.groups_of(name)
+        with self._translated(), closing(_Disposing(postgres.engine(self._url))) as server:
+            return postgres.groups_of(server.engine, name)
+
+    def owns(self, name: str) -> bool:
+        """Whether the registry itself belongs to the user called `name`."""
+        if self._url is not None:
+            return self.identify().name == name and self.identify().owns_store
+        uid = caller.user_id(name)
+        return uid is not None and uid in (0, self._file_owner())
+
+    @property
+    def _guard(self) -> Guard | None:
+        found: Guard | None = getattr(self._calls, "guard", None)
+        return found
+
+    def _file_owner(self) -> int | None:
+        try:
+            return self._path.stat().st_uid
+        except OSError:
+            return None
+
+    def _logged_in(self) -> Caller:
+        assert self._url is not None  # noqa: S101 - only asked then
+        with self._translated(), closing(_Disposing(postgres.engine(self._url))) as server:
+            name, number, owns = postgres.login(server.engine)
+        return Caller(
+            "User",
+            name,
+            find_groups=lambda: self.groups_of(name),
+            object_id=number,
+            origin=caller.of_system(None).origin,
+            owns_store=owns,
+        )
 
     def close(self) -> None:
         """Let go of it; a later call opens it again."""
@@ -94,6 +174,17 @@ class Database:
             ) from error
 
 
+class _Disposing:
+    """An engine that ends with what it was opened for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self.engine.dispose()
+
+
 def _copied(server: Engine, name: str) -> Engine:
     """All rows of a server's registry, in memory. Raises RegistryError when it has another form."""
     memory = sqlite.engine_in_memory(None)
@@ -109,6 +200,8 @@ def _copied(server: Engine, name: str) -> Engine:
             if at is not None:
                 Base.metadata.create_all(target)
                 for table in Base.metadata.sorted_tables:
+                    if table is AuditRow.__table__:
+                        continue  # long, and nobody asks a copy for it
                     rows = [dict(row) for row in source.execute(select(table)).mappings()]
                     if rows:
                         target.execute(insert(table), rows)

@@ -38,7 +38,7 @@ class Images(Part):
             row.parent_key, row.lineage = record.parent.lower(), as_json(record.lineage)
             row.plan = dict(record.plan) if record.plan else None
             row.tags = dict(record.tags)
-            row.created_at = record.created_at
+            row.created_at, row.created_by = record.created_at, str(self.caller)
             row.data_disks.clear()
             session.flush()  # the old disks' luns are free before the new ones come
             row.data_disks = [self._data_disk_row(disk) for disk in record.data_disks]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from builder.errors import NotFoundError
+from builder.registry.caller import Caller
 from builder.registry.database import Database
 from builder.registry.limits import AZURES, Limits
 from builder.registry.records import DataDiskRecord
@@ -20,11 +22,25 @@ class Part:
     """Base of the registry's parts."""
 
     def __init__(
-        self, home: Home, *, url: str | None = None, snapshot: bool = False, limits: Limits = AZURES
+        self,
+        home: Home,
+        *,
+        url: str | None = None,
+        snapshot: bool = False,
+        limits: Limits = AZURES,
+        caller: Caller | None = None,
+        claim: str = "",
     ) -> None:
         self.home = home
         self.limits = limits
         self._db = Database(home.registry, url, snapshot=snapshot)
+        self._given = caller
+        self._claim = claim
+
+    @cached_property
+    def caller(self) -> Caller:
+        """In whose name everything here is done. Raises UsageError, RegistryError."""
+        return self._given or self._db.identify(self._claim)
 
     def close(self) -> None:
         """Let go of the file; a later call opens it again."""

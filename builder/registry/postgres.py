@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from builder.registry.errors import RegistryError
@@ -61,3 +61,31 @@ def engine(url: URL) -> Engine:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     return made
+
+
+def login(engine: Engine) -> tuple[str, str, bool]:
+    """Who is logged in: name and number, and whether they are superuser or the database is theirs. It is
+    the session's user: SET ROLE does not make anybody another one.
+    """
+    with engine.connect() as connection:
+        row = connection.execute(text(_LOGIN)).one()
+    return str(row[0]), str(row[1]), bool(row[2])
+
+
+def groups_of(engine: Engine, name: str) -> list[str]:
+    """The roles that the role `name` is a member of, directly or through others."""
+    with engine.connect() as connection:
+        return [str(found) for found in connection.scalars(text(_GROUPS), {"name": name})]
+
+
+_LOGIN = """
+SELECT session_user, r.oid, r.rolsuper OR d.datdba = r.oid
+FROM pg_roles r, pg_database d WHERE r.rolname = session_user AND d.datname = current_database()
+"""
+_GROUPS = """
+WITH RECURSIVE above (oid) AS (
+    SELECT m.roleid FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = :name
+    UNION SELECT m.roleid FROM pg_auth_members m JOIN above ON m.member = above.oid
+)
+SELECT rolname FROM pg_roles JOIN above USING (oid) ORDER BY rolname
+"""

@@ -224,6 +224,18 @@ class Orphan:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """A line of the audit. `action` is Azure's name of it, `outcome` Allowed or Denied."""
+
+    at: datetime
+    caller: str
+    action: str
+    scope: str
+    outcome: str
+    details: str
+
+
 def region_key(name: str) -> str:
     """The form regions are compared in: 'West US 2' and 'westus2' are the same place.
 

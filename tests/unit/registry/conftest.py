@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from builder.registry import postgres, sqlite
+from builder.registry.caller import Caller
 from builder.registry.records import DataDiskRecord, Delivery, ImageRecord, ReplicaRecord, VersionRecord
 from builder.registry.store import Registry
 from builder.settings import Home
@@ -20,6 +21,7 @@ GROUP = "/subscriptions/0000/resourceGroups/Images/providers/Microsoft.Compute"
 GALLERY = f"{GROUP}/galleries/Team.gallery"
 WEB = f"{GALLERY}/images/web"
 IMAGE = f"{GROUP}/images/Web"
+ME = Caller("User", "alice", object_id="1000")
 SERVER = "GOLDSMITH_TEST_REGISTRY_URL"
 
 
@@ -68,6 +70,7 @@ def image_record(
         run_id=run,
         tags={"a": "b"},
         created_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+        created_by=str(ME),
     )
 
 
@@ -86,9 +89,11 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-def open_registry(home: Home) -> Registry:
-    """The registry of `home`; in the ring that has a PostgreSQL server these tests run on that, too."""
-    return Registry(home, url=os.environ.get(SERVER))
+def open_registry(home: Home, caller: Caller = ME) -> Registry:
+    """The registry of `home`, as somebody; in the ring that has a PostgreSQL server these tests run on
+    that, too.
+    """
+    return Registry(home, url=os.environ.get(SERVER), caller=caller)
 
 
 @pytest.fixture

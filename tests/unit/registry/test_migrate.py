@@ -14,11 +14,13 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from builder.registry import migrate
+from builder.registry.caller import Caller, Principal
+from builder.registry.errors import AuthorizationError
 from builder.registry.migrations import versions
 from builder.registry.schema import Base
 from builder.registry.store import Registry
 from builder.settings import Home
-from registry.conftest import GALLERY, IMAGE, WEB, image_record, with_data_disks
+from registry.conftest import GALLERY, IMAGE, WEB, image_record, open_registry, with_data_disks
 
 
 @pytest.fixture
@@ -133,3 +135,19 @@ def test_a_migration_that_fails_changes_nothing(home: Home, monkeypatch: pytest.
         tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert "copies" not in tables
         assert file.execute("SELECT value FROM meta").fetchall() == [("2",)]
+
+
+def test_a_registry_from_before_roles_is_its_owners(web: Registry, home: Home) -> None:
+    with closing(sqlite3.connect(home.registry)) as file, file:
+        file.execute("DELETE FROM role_assignments")
+    mine = Principal("User", "bob")
+    bob = open_registry(home, Caller("User", "bob", landlord=mine))
+    carol = open_registry(home, Caller("User", "carol", landlord=mine))
+    assert carol.find_gallery(GALLERY).id == GALLERY, "until somebody has written to it"
+    with pytest.raises(AuthorizationError):
+        carol.reserve_version(WEB)
+    assert bob.list_roles() == []
+    bob.reserve_version(WEB)
+    assert [(one.role, one.scope, one.principal) for one in bob.list_roles()] == [("Owner", "/", mine)]
+    bob.close()
+    carol.close()
