@@ -141,14 +141,16 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactProduced(Event):
-    """A run output exists. `id` is an ARM id or empty; sizes in bytes, of the OS disk; `data_disks` are the
-    files of the data disks, by lun.
+    """A run output exists. `id` is an ARM id or empty; `uri` is the address of what left this machine, which
+    then has no `path`. Sizes in bytes, of the OS disk; `data_disks` are the files or addresses of the data
+    disks, by lun.
     """
 
     kind: ClassVar[str] = "artifact"
     run_output: str
     type: str
     path: str
+    uri: str = ""
     id: str = ""
     version: str = ""
     size: int = 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ItemKind = Literal[
     "workspace", "run", "kept", "download", "temporary", "base", "reservation", "orphan",
-    "layer", "memory", "image", "transfer", "bench",
+    "layer", "memory", "image", "transfer", "bench", "blob",
 ]  # fmt: skip
 
 # Younger ones may belong to a build under way: no build takes longer than 960 minutes (AIB).
@@ -92,6 +92,7 @@ def collect(
     _interrupted_runs(home, report)
     _kept(home, report, keep_days * _DAY)
     _stale(home, report)
+    _uploads(home, report, keep_days * _DAY)
     if registry is not None:
         _registered(home, registry, report)
     if cache is not None:
@@ -228,6 +229,17 @@ def _stale(home: Home, report: GcReport) -> None:
             # Anybody may write there: only a directory that is ours, never a link to another.
             if not path.is_symlink() and path.lstat().st_uid == os.getuid():
                 _remove_if_stale(report, "temporary", path, scratch)
+
+
+def _uploads(home: Home, report: GcReport, keep_seconds: float) -> None:
+    """Blobs of uploads that did not end; importing what speaks to Azure is only worth it when there are."""
+    if not any(home.uploads.glob("*.jsonl")):
+        return
+    from builder.blob.leftovers import clear_away
+    from builder.settings import load_settings
+
+    for found in clear_away(home, load_settings(home), keep_seconds, dry_run=report.dry_run):
+        (report.removed if found.gone else report.left).append(GcItem("blob", found.uri, found.reason))
 
 
 def _cached(home: Home, cache: Cache, report: GcReport) -> None:

@@ -63,6 +63,7 @@ def check_places(jobs: Sequence[Job], output_dir: Path) -> None:
     """Raises UsageError when two templates would put a VHD in the same place: the second would replace the
     first. Two targets of one template are that template's problem.
     """
+    from builder.blob.address import BlobAddress, is_blob_address
     from builder.distributors.vhd import place_of
     from templates.model.distribute import VhdDistributor
 
@@ -73,7 +74,10 @@ def check_places(jobs: Sequence[Job], output_dir: Path) -> None:
             if not isinstance(model, VhdDistributor):
                 continue
             with suppress(PreflightError):  # a place that is none is said by the template's own checks
-                place = os.path.realpath(place_of(model, base, output_dir))
+                if is_blob_address(model.uri):
+                    place = BlobAddress.parse(model.uri, f"{model.run_output_name}.vhd", insecure=True).uri
+                else:
+                    place = os.path.realpath(place_of(model, base, output_dir))
                 other = taken.setdefault(place, job)
                 if other is not job:
                     raise UsageError(
@@ -124,6 +128,7 @@ def build_job(
             base_dir=Path(document.file).absolute().parent,
             output_dir=output_dir.absolute(),
             run_id=run.run_id,
+            keep_unfinished=options.on_error == "keep",
         )
         bus.emit(PhaseFinished(name=START_UP, seconds=round(begun, 3), where="engine", stage=""))
         for diagnostic in document.diagnostics:

@@ -41,9 +41,10 @@ _TICK_SLACK = 100
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One resource. `facts` say where it is: `path` (file, directory), `url` (blob), `port`,
-    `program` (process). Nothing makes ports and blobs yet: they are for remote targets. A file with
-    `part` true is an unfinished copy and may lie anywhere. `process` is known once `created` was
-    written. `boot_id` and `ticks` (clock ticks since that boot) tell when the intent was written.
+    `program` (process); a blob whose upload has a `note` (builder/blob/note.py) is left to that. Nothing
+    makes ports yet. A file with `part` true is an unfinished copy and may lie anywhere. `process` is known
+    once `created` was written. `boot_id` and `ticks` (clock ticks since that boot) tell when the intent was
+    written.
     """
 
     kind: Kind
@@ -190,6 +191,8 @@ def _reap_one(
     if entry.kind == "port":  # a port is free as soon as its process is gone
         return Reaped(entry, "gone")
     if entry.kind == "blob":
+        if entry.facts.get("note"):  # the upload's own note goes on with it, or 'build gc' by it
+            return Reaped(entry, "gone")
         if blobs is None:
             return Reaped(entry, "left", "no access to the blob store")
         blobs(entry)

@@ -154,6 +154,7 @@ class RecordSink:
                 type=event.type,
                 path=event.path,
                 artifact_id=event.id,
+                artifact_uri=event.uri,
                 version=event.version,
                 size=event.size,
                 size_on_disk=event.size_on_disk,
@@ -161,7 +162,12 @@ class RecordSink:
             )
         )
         self._run.save()
-        self._log(at, "Distribute", "OUT", f"==> {event.run_output}: {event.type} {event.id or event.path}")
+        self._log(
+            at,
+            "Distribute",
+            "OUT",
+            f"==> {event.run_output}: {event.type} {event.id or event.uri or event.path}",
+        )
 
     def _run_finished(self, event: events.RunFinished, at: datetime) -> None:
         record = self._record

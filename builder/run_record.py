@@ -83,12 +83,13 @@ class PhaseRecord(_Record):
 
 
 class RunOutput(_Record):
-    """What AIB keeps as `runOutputs/<name>`. Sizes in bytes."""
+    """What AIB keeps as `runOutputs/<name>`. `artifact_uri`: a blob's plain address. Sizes in bytes."""
 
     name: str
     type: str
     path: str = ""
     artifact_id: str = ""
+    artifact_uri: str = ""
     version: str = ""
     size: int = 0
     size_on_disk: int = 0

@@ -23,6 +23,7 @@ class Services:
     paths in a template start there. `output_dir` is where a VHD without `uri` goes. `run_id` names
     the build under way, empty in other verbs. `read_only`: somebody only asks what a build would do;
     nothing in the home is written then, and what is reserved is reserved in a copy of the registry.
+    `keep_unfinished`: what a failed upload left stays, to be continued (--on-error keep).
     """
 
     home: Home
@@ -34,6 +35,7 @@ class Services:
     output_dir: Path
     run_id: str = ""
     read_only: bool = False
+    keep_unfinished: bool = False
     fetched: dict[str, bytes | GoldsmithError] = field(default_factory=dict, repr=False, compare=False)
     """What was read of the addresses in a template, or why not. Copies share it: nothing is read twice."""
 

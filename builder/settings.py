@@ -75,6 +75,14 @@ class Settings(BaseModel):
     )
     download_connections: int = Field(default=4, ge=1, le=16, description="for one large file, at most")
 
+    upload_connections: int = Field(default=8, ge=1, le=32, description="to a storage account, at once")
+    upload_verify: str = Field(
+        default="pages",
+        pattern="^(pages|content)$",
+        description="after an upload: compare the pages that are there, or read them all back",
+    )
+    upload_over_http: bool = Field(default=False, description="upload without TLS to other machines, too")
+
     @field_validator("debian_mirror", "ubuntu_mirror")
     @classmethod
     def _no_password_in_the_image(cls, value: str | None) -> str | None:
@@ -111,6 +119,8 @@ class Home:
         self.finished = self.root / "cache" / "finished"
         self.known_files = self.root / "cache" / "known-files.json"
         self.known_sums = self.root / "cache" / "known-sums.json"
+        self.known_blobs = self.root / "cache" / "known-blobs.json"
+        self.uploads = self.root / "uploads"
         self.staging = self.root / "staging"
         self.runs = self.root / "runs"
 

@@ -20,7 +20,8 @@ def gc(
     """Clear away what interrupted builds left behind; builds under way are not touched.
 
     Goes: workspaces and QEMUs of dead builds, their reserved versions, VHDs that no image or version
-    names, cached bases of deleted images, stale downloads and temporary files, kept disks older than
+    names, cached bases of deleted images, stale downloads and temporary files, blobs of
+    uploads that did not end, kept disks older than
     the setting keep_for_days, layers that no build can use, and of the cache what is over the setting
     cache_size_gib. Interrupted runs are marked as failed.
     Exit code 1 when something could not be removed.

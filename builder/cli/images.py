@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli import images_upload
 from builder.cli.output import human_size, print_json, print_table
 from builder.errors import UsageError
 from builder.sources.base import Generation, OsType
@@ -19,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="Look at managed images. IMAGE is a name, GROUP/NAME or an ARM id.",
+    help="Look at managed images, upload them. IMAGE is a name, GROUP/NAME or an ARM id.",
 )
 
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Name, GROUP/NAME or ARM id.")]
@@ -127,6 +128,9 @@ def delete(image: Image, *, yes: Yes = False) -> None:
     confirm(f"Delete the managed image {record.resource_group}/{record.name} and its files?", yes=yes)
     open_registry().delete_image(record.id)
     typer.echo(f"Deleted {record.id}")
+
+
+images_upload.register(app)
 
 
 def open_registry() -> Registry:

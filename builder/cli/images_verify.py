@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from builder.gate.gate import Report
     from builder.gate.rule import Rule
     from builder.registry.records import DataDiskRecord
+    from builder.services import Services
     from builder.sources.base import Generation, OsType
 
 _WORDS = {
@@ -108,6 +109,20 @@ def verify(asked: Asked, *, gate: bool, strict: bool, json: bool) -> bool:
         stops = ", ".join(one.rule for one in _stops(report, strict=strict))
         typer.echo(f"The image does not pass the gate: {stops}.")
     return passed
+
+
+def require_gate(asked: Asked, services: Services) -> None:
+    """The VHD gate before an image leaves this machine, unless it is switched off. Raises GateError."""
+    from builder.events import Wait
+    from builder.gate.gate import require
+
+    if services.settings.gate == "off":
+        return
+    with Wait(services.bus, "Asking the VHD gate"):
+        report = _gate(asked)
+    for result in report.of("warning", "unknown", "waived"):
+        services.bus.warn(f"{result.rule}: {_WORDS[result.outcome]}: {result.said}", code="Gate")
+    require(report)
 
 
 def print_rules(*, json: bool) -> None:

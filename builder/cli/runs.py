@@ -88,7 +88,7 @@ def show(run: Run = "latest", *, json: Json = False) -> None:
     if record.run_outputs:
         typer.echo()
         rows = [
-            (o.name, o.type, human_size(o.size_on_disk), o.version, o.artifact_id or o.path)
+            (o.name, o.type, human_size(o.size_on_disk), o.version, o.artifact_id or o.artifact_uri or o.path)
             for o in record.run_outputs
         ]
         print_table(("Output", "Type", "On disk", "Version", "Artifact"), rows)

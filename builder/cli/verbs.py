@@ -78,7 +78,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "images",
         "builder.cli.images:app",
-        "Look at managed images: list, show, verify, delete.",
+        "Look at managed images: list, show, verify, upload, delete.",
         (
             "build images list",
             "build images show web-image --json",
@@ -86,6 +86,7 @@ VERBS: tuple[Verb, ...] = (
             "build images verify foreign.vhd --waive serial-console --waive ssh-server --json",
             "build images verify mygallery/web/1.0.3",
             "build images verify --rules",
+            "build images upload web-image https://ACCOUNT.blob.core.windows.net/vhds/web.vhd",
             "build images delete mygroup/web-image --yes",
         ),
     ),

@@ -72,19 +72,26 @@ class FinishedImage:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One run output: `artifact_id` for registry targets, a path for all. Sizes in bytes; `data_disks` are
-    the files of the data disks, by lun.
+    """One run output: `artifact_id` for registry targets, `path` for what is on this machine, `uri` (without
+    any token) for what is elsewhere. Sizes in bytes; `data_disks` are the files or addresses of the data
+    disks, by lun.
     """
 
     run_output: str
     type: str
-    path: Path
+    path: Path | None = None
+    uri: str = ""
     artifact_id: str = ""
     version: str = ""
     size: int = 0
     size_on_disk: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
-    data_disks: tuple[Path, ...] = ()
+    data_disks: tuple[Path | str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it is: its ARM id, its address or its path."""
+        return self.artifact_id or self.uri or str(self.path or "")
 
 
 @runtime_checkable

@@ -211,7 +211,7 @@ def _local_path(uri: str) -> Path:
             )
         return Path(unquote(parts.path))
     raise PreflightError(
-        f"The VHD uri '{uri}' is not on this machine; uploading ({parts.scheme}:) is not supported yet.",
-        hint="Use a path or file:///path/disk.vhd, or leave 'uri' out and pass --output-dir; "
-        "then upload the file yourself, for example with azcopy.",
+        f"The VHD uri '{uri}' is not on this machine, and '{parts.scheme}:' is not supported.",
+        hint="Use the https:// address of a blob, a path or file:///path/disk.vhd, or leave 'uri' out and "
+        "pass --output-dir.",
     )

@@ -138,7 +138,7 @@ class _Serving:
         ):
             begun.set()
             artifact = context.distributors[place].distribute(self._image)
-            step.detail = artifact.artifact_id or str(artifact.path)
+            step.detail = artifact.place
         return artifact
 
     def _settle(self, place: int, result: Artifact | GoldsmithError) -> None:
@@ -166,12 +166,13 @@ def _produced(artifact: Artifact) -> ArtifactProduced:
     return ArtifactProduced(
         run_output=artifact.run_output,
         type=artifact.type,
-        path=str(artifact.path),
+        path=str(artifact.path or ""),
+        uri=artifact.uri,
         id=artifact.artifact_id,
         version=artifact.version,
         size=artifact.size,
         size_on_disk=artifact.size_on_disk,
-        data_disks=[str(path) for path in artifact.data_disks],
+        data_disks=[str(disk) for disk in artifact.data_disks],
     )
 
 

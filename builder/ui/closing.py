@@ -123,7 +123,7 @@ def _print_artifacts(console: Console, tally: Tally) -> None:
         head = Text(f"  {clean(item.run_output):<{width}}  ", style="bold green")
         head.append("  ".join(fact for fact in facts if fact), style="not bold default")
         console.print(head)
-        for value in (item.path, item.id):
+        for value in (item.path, item.uri, item.id):
             if value:
                 console.print(Text(f"    {clean(value)}"), soft_wrap=True)
     console.print()

@@ -102,7 +102,7 @@ class PlainSink:
             case Note():
                 self._line(f"{'warning' if event.level == 'warning' else 'note'}: {event.message}", at)
             case ArtifactProduced():
-                self._line(f"  made {event.run_output} ({event.type}): {event.path}", at)
+                self._line(f"  made {event.run_output} ({event.type}): {event.uri or event.path}", at)
             case RunFinished():
                 self._waits.clear()  # of a build whose process was killed nobody ends them
                 self._close(at)

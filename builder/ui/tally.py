@@ -125,7 +125,7 @@ class Tally:
         """What a table says of a row. The place or id of what a target made stands with the artifacts, on
         a line of its own: folded in a cell nobody can copy it.
         """
-        made = {text for item in self.artifacts for text in (clean(item.path), clean(item.id))}
+        made = {clean(text) for item in self.artifacts for text in (item.path, item.uri, item.id)}
         return "" if row.detail in made else row.detail
 
     def _row(self, stage: str, index: int, name: str = "", kind: str = "", total: int = 0) -> Row:

@@ -128,7 +128,7 @@ class TogetherTerminal:
         mark = look.ascii if self._ascii else look.mark
         self._print(f"{mark} {line.label}  {clean(closing_line(line.tally))}", f"bold {look.style}")
         for item in line.tally.artifacts:
-            self._print(f"    {clean(item.run_output)}  {clean(item.id or item.path)}", "")
+            self._print(f"    {clean(item.run_output)}  {clean(item.id or item.uri or item.path)}", "")
         failure = line.tally.failure()
         for kind, text in error_lines(failure) if failure else ():
             prefix = {"error": "error: ", "hint": "hint: ", "output": "  | "}.get(kind, "  ")

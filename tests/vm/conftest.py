@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from azurite import Azurite, installed, place, running
 from harness import BUILD_LIMIT, EXAMPLES, Cli, Quickstart, assert_nothing_left
 from media import Medium, red_hat_medium
 
@@ -115,3 +116,11 @@ def base_disk(home: Path) -> SourceDisk:
     )
     model = PlatformImageSource(type="PlatformImage", publisher="Debian", offer="debian-12", sku="12")
     return make_source(model, services).prepare()
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """One Azurite for the whole ring."""
+    program = installed(place() or tmp_path_factory.mktemp("azurite"))
+    with running(program, tmp_path_factory.mktemp("azurite-data")) as found:
+        yield found

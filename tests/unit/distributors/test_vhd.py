@@ -12,10 +12,14 @@ from disk.vhd_file import MIB, write_vhd
 import builder.distributors.vhd as module
 from builder.disk import extents
 from builder.disk.vhd import VhdError, check_fixed_vhd
+from builder.distributors.blob_vhd import BlobVhdDistributor
 from builder.distributors.vhd import VhdDistributor
+from builder.download.errors import OfflineError
 from builder.errors import EnvironmentProblem, PreflightError
+from builder.extensions import make_distributor
 from builder.journal import Journal
 from builder.services import Services
+from builder.settings import Settings
 from builder.workspace import Places, clear
 from distributors.conftest import DISKS, LINUX, Finished, with_data_disks
 from templates.model.distribute import VhdDistributor as Model
@@ -66,13 +70,35 @@ def test_where_a_uri_leads(services: Services, tmp_path: Path, uri: str, expecte
     assert distributor.place.resolve() == tmp_path / expected
 
 
+def test_what_is_neither_a_file_nor_a_blob_is_said_so(services: Services) -> None:
+    with pytest.raises(PreflightError, match="'s3:' is not supported") as caught:
+        target(services, "s3://bucket/a.vhd").preflight(LINUX)
+    assert "--output-dir" in (caught.value.hint or "") and "https://" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
-    "uri", ["https://acct.blob.example.com/vhds/a.vhd?sig=x", "http://example.com/a.vhd", "s3://bucket/a.vhd"]
+    ("uri", "kind"),
+    [
+        ("https://acct.blob.example.com/vhds/a.vhd", BlobVhdDistributor),
+        ("http://127.0.0.1:10000/dev1/vhds/a.vhd", BlobVhdDistributor),
+        ("", VhdDistributor),
+        ("out/a.vhd", VhdDistributor),
+        ("file:///out/a.vhd", VhdDistributor),
+    ],
 )
-def test_uploading_is_for_later_and_said_so(services: Services, uri: str) -> None:
-    with pytest.raises(PreflightError, match=r"uploading .* is not supported yet") as caught:
-        target(services, uri).preflight(LINUX)
-    assert "--output-dir" in (caught.value.hint or "")
+def test_the_uri_decides_between_a_blob_and_a_file(services: Services, uri: str, kind: type) -> None:
+    model = Model(type="VHD", run_output_name="web", uri=uri)
+    assert type(make_distributor(model, services)) is kind
+
+
+def test_offline_no_blob_is_a_target(services: Services) -> None:
+    offline = replace(services, settings=Settings(offline=True))
+    model = Model(
+        type="VHD", run_output_name="web", uri="https://acct.blob.example.com/vhds/?sp=rcwd&sig=secret"
+    )
+    with pytest.raises(OfflineError, match=r"https://acct.blob.example.com/vhds/web.vhd is not") as caught:
+        BlobVhdDistributor(model, offline).preflight(LINUX)
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_file_uri_of_another_machine_is_refused(services: Services) -> None:

@@ -1,0 +1,1 @@
+"""VHDs as page blobs in Azure storage."""

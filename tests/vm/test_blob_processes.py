@@ -1,0 +1,185 @@
+"""`build images upload` as a person runs it, stopped and killed on the way, against a real Azurite."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from azurite import KEY, Azurite, Proxy, environment, proxy_to
+from blob_disk import MIB, noise, sparse_vhd
+from harness import Cli
+
+from builder.gc import GcReport, collect
+from builder.journal import Entry, reap
+from builder.settings import Home
+
+BYTES = 12 * MIB + 512
+SIZE = 48 * MIB
+
+
+@pytest.fixture(scope="module")
+def vhd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = {at * MIB: noise(2 * MIB, at) for at in range(0, 48, 8)}
+    return sparse_vhd(tmp_path_factory.mktemp("vhd") / "web.vhd", SIZE, data)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return f"{request.node.name}.vhd"
+
+
+@pytest.fixture
+def proxied(azurite: Azurite) -> Iterator[tuple[Proxy, Azurite]]:
+    with proxy_to(azurite) as pair:
+        yield pair
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    for key, value in environment().items():
+        monkeypatch.setenv(key, value)
+    return Cli(tmp_path / "home", tmp_path)
+
+
+def slow(per_second: float) -> Callable[[bytes, int], bytes]:
+    begun = time.monotonic()
+
+    def wait(data: bytes, before: int) -> bytes:
+        time.sleep(max(0.0, (before + len(data)) / per_second - (time.monotonic() - begun)))
+        return data
+
+    return wait
+
+
+def started(command: Cli, proxy: Proxy, *words: str | Path) -> subprocess.Popen[str]:
+    """An upload under way: two pieces and more went through the proxy."""
+    proxy.on_data = slow(4 * MIB)
+    child = command.start("images", "upload", "--no-gate", *words)
+    end = time.monotonic() + 60
+    while proxy.sent < 5 * MIB:
+        assert child.poll() is None, child.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return child
+
+
+def notes(command: Cli) -> list[Path]:
+    return sorted((command.home / "uploads").glob("*"))
+
+
+def test_a_killed_upload_goes_on_where_it_stopped(
+    command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str
+) -> None:
+    """Its lease does not stand in the way: the id is in the note."""
+    proxy, azurite = proxied
+    child = started(command, proxy, vhd, azurite.url(name))
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate(timeout=30)
+    left = azurite.blob(name).get_blob_properties()
+    assert (left.lease.state, left.metadata["goldsmith_state"]) == ("leased", "uploading")
+    assert azurite.blob(name).download_blob(offset=SIZE, length=512).readall() == bytes(512)
+    proxy.on_data = None
+    time.sleep(0.5)  # what was on its way
+    proxy.sent = 0
+    result = command("images", "upload", "--no-gate", vhd, azurite.url(name), "--json")
+    assert result.code == 0, result.text
+    (done,) = result.json()["uploaded"]  # type: ignore[index, call-overload]
+    assert done["resumed"] >= 2 * MIB and done["sent"] == BYTES - done["resumed"]
+    assert proxy.sent < done["sent"] + 64 * 1024
+    assert azurite.blob(name).download_blob().readall() == vhd.read_bytes()
+    assert [path for path in notes(command) if path.suffix != ".lock"] == []
+
+
+def test_gc_takes_away_what_a_killed_upload_left(
+    command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str
+) -> None:
+    proxy, azurite = proxied
+    child = started(command, proxy, vhd, azurite.url(name))
+    assert gc(command).removed == []  # it lives
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate(timeout=30)
+    proxy.on_data = None
+    assert [item.name for item in gc(command, dry_run=True).removed] == [azurite.url(name)]
+    assert name in azurite.names()
+    assert [item.kind for item in gc(command).removed] == ["blob"]
+    assert name not in azurite.names()
+    assert notes(command) == [] and gc(command).removed == []
+
+
+def gc(command: Cli, *, dry_run: bool = False) -> GcReport:
+    report = collect(Home(command.home), None, dry_run=dry_run)
+    assert report.left == []
+    return report
+
+
+def test_where_gc_cannot_sign_in_it_says_so_until_the_time_is_over(
+    command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, azurite = proxied
+    child = started(command, proxy, vhd, azurite.url(name))
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate(timeout=30)
+    proxy.on_data = None
+    monkeypatch.delenv("AZURE_STORAGE_KEY")
+    result = command("gc")
+    assert (
+        result.code == 1 and "the unfinished blob is still there: There is nothing to sign in" in result.err
+    )
+    report = collect(Home(command.home), None, keep_days=0)
+    assert "az storage blob delete" in report.removed[0].reason
+    assert notes(command) == []
+
+
+def test_a_stopped_upload_leaves_nothing(
+    command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str
+) -> None:
+    proxy, azurite = proxied
+    child = started(command, proxy, vhd, azurite.url(name))
+    os.kill(child.pid, signal.SIGINT)
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 130, out
+    assert name not in azurite.names()
+    assert notes(command) == []
+
+
+def test_two_uploads_to_one_blob(command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str) -> None:
+    proxy, azurite = proxied
+    child = started(command, proxy, vhd, azurite.url(name))
+    second = command("images", "upload", "--no-gate", vhd, azurite.url(name), "--json")
+    assert second.code == 2
+    assert "Another process of this machine uploads to" in second.err
+    proxy.on_data = None
+    assert child.wait(60) == 0
+    assert azurite.blob(name).download_blob().readall() == vhd.read_bytes()
+
+
+def test_what_the_command_says(command: Cli, azurite: Azurite, vhd: Path, name: str) -> None:
+    token = azurite.sas(name)
+    result = command("images", "upload", "--no-gate", vhd, f"{azurite.url(name)}?{token}", "--plain")
+    assert result.code == 0, result.text
+    assert f"{azurite.url(name)}  48.0 MiB virtual, 12.0 MiB stored, 12.0 MiB sent" in result.out
+    assert token not in result.text and "sig=" not in result.text
+    wrong = command(
+        "images", "upload", vhd, f"{azurite.url(name)}?{token.replace('sig=', 'sig=AA')}", "--json"
+    )
+    assert wrong.code == 3
+    assert json.loads(wrong.err)["error"]["code"] == "UploadRefused"
+    assert "sig=" not in wrong.text and KEY not in wrong.text
+    offline = command("images", "upload", vhd, azurite.url(name), env={"GOLDSMITH_OFFLINE": "true"})
+    assert offline.code == 2 and "offline nothing is uploaded" in offline.err
+    refused = command("images", "upload", vhd, azurite.url(f"other-{name}"), "--json")
+    assert refused.code == 1 and json.loads(refused.err)["error"]["code"] == "GateFailed", refused.text
+    assert f"other-{name}" not in azurite.names()
+    no_vhd = command("images", "upload", __file__, azurite.url(name))
+    assert no_vhd.code == 1 and "is not a VHD" in no_vhd.err
+
+
+def test_the_journal_leaves_a_blob_to_its_note() -> None:
+    entry = Entry("blob", "blob:1", {"url": "http://127.0.0.1/a/b/c.vhd", "note": "/home/uploads/1.jsonl"})
+    assert [done.outcome for done in reap([entry], roots=[])] == ["gone"]
