@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -71,13 +70,26 @@ class Lease:
         from azure.core.exceptions import AzureError, HttpResponseError
 
         while not self._end.wait(_RENEW_SECONDS):
-            begun = time.monotonic()
             try:
-                self.again()
+                # Not `acquire`: a request that is late must not take the lease anew after it was released.
+                self._client.renew()
             except HttpResponseError as error:
-                if error.status_code in (409, 412, 404):
+                if error.status_code in (404, 409, 412) and not self._taken_again():
                     self._lost = f"{error.status_code} {code_of(error)}"
                     return
             except (AzureError, Stopped):
-                # Whoever writes gets to know, should it last.
-                self._end.wait(max(0.0, 1.0 - (time.monotonic() - begun)))
+                continue  # whoever writes gets to know, should it last
+            except ValueError:  # the client was closed meanwhile
+                return
+
+    def _taken_again(self) -> bool:
+        """After it ran out; False when somebody else has it."""
+        from azure.core.exceptions import AzureError
+
+        if self._end.is_set():
+            return True  # nobody needs it any more
+        try:
+            self.again()
+        except (AzureError, Stopped, ValueError):
+            return False
+        return True

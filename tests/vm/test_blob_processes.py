@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from azurite import KEY, Azurite, Proxy, environment, proxy_to
 from blob_disk import MIB, noise, sparse_vhd
 from harness import Cli
 
+from builder.blob.note import Note
 from builder.gc import GcReport, collect
 from builder.journal import Entry, reap
 from builder.settings import Home
@@ -47,26 +50,47 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return Cli(tmp_path / "home", tmp_path)
 
 
-def slow(per_second: float) -> Callable[[bytes, int], bytes]:
-    begun = time.monotonic()
+class Stall:
+    """For Proxy.on_data: after so many bytes nothing goes on until `release`."""
 
-    def wait(data: bytes, before: int) -> bytes:
-        time.sleep(max(0.0, (before + len(data)) / per_second - (time.monotonic() - begun)))
+    def __init__(self, after: int) -> None:
+        self._after = after
+        self._free = threading.Event()
+
+    def __call__(self, data: bytes, before: int) -> bytes:
+        if before > self._after:
+            self._free.wait(120)
         return data
 
-    return wait
+    def release(self) -> None:
+        self._free.set()
 
 
-def started(command: Cli, proxy: Proxy, *words: str | Path) -> subprocess.Popen[str]:
-    """An upload under way: two pieces and more went through the proxy."""
-    proxy.on_data = slow(4 * MIB)
+@contextlib.contextmanager
+def under_way(
+    command: Cli, proxy: Proxy, *words: str | Path
+) -> Iterator[tuple[subprocess.Popen[str], Stall]]:
+    """An upload that has sent two pieces and more, and does not come any further."""
+    proxy.on_data = stall = Stall(5 * MIB)
     child = command.start("images", "upload", "--no-gate", *words)
-    end = time.monotonic() + 60
-    while proxy.sent < 5 * MIB:
-        assert child.poll() is None, child.communicate()[0]
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return child
+    try:
+        end = time.monotonic() + 60
+        while proxy.sent < 5 * MIB:
+            assert child.poll() is None, child.communicate()[0]
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(0.5)  # what was sent is answered
+        yield child, stall
+    finally:
+        stall.release()
+        proxy.on_data = None
+        child.kill()
+        child.communicate(timeout=30)
+
+
+def kill(child: subprocess.Popen[str]) -> None:
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait(30)
 
 
 def notes(command: Cli) -> list[Path]:
@@ -78,14 +102,11 @@ def test_a_killed_upload_goes_on_where_it_stopped(
 ) -> None:
     """Its lease does not stand in the way: the id is in the note."""
     proxy, azurite = proxied
-    child = started(command, proxy, vhd, azurite.url(name))
-    os.kill(child.pid, signal.SIGKILL)
-    child.communicate(timeout=30)
+    with under_way(command, proxy, vhd, azurite.url(name)) as (child, _):
+        kill(child)
     left = azurite.blob(name).get_blob_properties()
     assert (left.lease.state, left.metadata["goldsmith_state"]) == ("leased", "uploading")
     assert azurite.blob(name).download_blob(offset=SIZE, length=512).readall() == bytes(512)
-    proxy.on_data = None
-    time.sleep(0.5)  # what was on its way
     proxy.sent = 0
     result = command("images", "upload", "--no-gate", vhd, azurite.url(name), "--json")
     assert result.code == 0, result.text
@@ -100,11 +121,9 @@ def test_gc_takes_away_what_a_killed_upload_left(
     command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str
 ) -> None:
     proxy, azurite = proxied
-    child = started(command, proxy, vhd, azurite.url(name))
-    assert gc(command).removed == []  # it lives
-    os.kill(child.pid, signal.SIGKILL)
-    child.communicate(timeout=30)
-    proxy.on_data = None
+    with under_way(command, proxy, vhd, azurite.url(name)) as (child, _):
+        assert gc(command).removed == []  # it lives
+        kill(child)
     assert [item.name for item in gc(command, dry_run=True).removed] == [azurite.url(name)]
     assert name in azurite.names()
     assert [item.kind for item in gc(command).removed] == ["blob"]
@@ -122,10 +141,8 @@ def test_where_gc_cannot_sign_in_it_says_so_until_the_time_is_over(
     command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, azurite = proxied
-    child = started(command, proxy, vhd, azurite.url(name))
-    os.kill(child.pid, signal.SIGKILL)
-    child.communicate(timeout=30)
-    proxy.on_data = None
+    with under_way(command, proxy, vhd, azurite.url(name)) as (child, _):
+        kill(child)
     monkeypatch.delenv("AZURE_STORAGE_KEY")
     result = command("gc")
     assert (
@@ -140,22 +157,23 @@ def test_a_stopped_upload_leaves_nothing(
     command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str
 ) -> None:
     proxy, azurite = proxied
-    child = started(command, proxy, vhd, azurite.url(name))
-    os.kill(child.pid, signal.SIGINT)
-    out = child.communicate(timeout=60)[0]
-    assert child.returncode == 130, out
+    with under_way(command, proxy, vhd, azurite.url(name)) as (child, stall):
+        os.kill(child.pid, signal.SIGINT)
+        stall.release()
+        out = child.communicate(timeout=60)[0]
+        assert child.returncode == 130, out
     assert name not in azurite.names()
     assert notes(command) == []
 
 
 def test_two_uploads_to_one_blob(command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str) -> None:
     proxy, azurite = proxied
-    child = started(command, proxy, vhd, azurite.url(name))
-    second = command("images", "upload", "--no-gate", vhd, azurite.url(name), "--json")
-    assert second.code == 2
-    assert "Another process of this machine uploads to" in second.err
-    proxy.on_data = None
-    assert child.wait(60) == 0
+    with under_way(command, proxy, vhd, azurite.url(name)) as (child, stall):
+        # Past the proxy: the first one's requests fill it.
+        note = Note.of(Home(command.home), azurite.url(name))
+        assert not note.lock.try_acquire()
+        stall.release()
+        assert child.wait(60) == 0
     assert azurite.blob(name).download_blob().readall() == vhd.read_bytes()
 
 

@@ -17,6 +17,7 @@ from blob_disk import MIB, noise, sparse_vhd
 
 from builder.blob import client as client_module
 from builder.blob.errors import UploadError, UploadRefused
+from builder.blob.note import Note
 from builder.blob.upload import Uploaded
 from builder.deadline import Deadline
 from builder.disk.extents import content_digest
@@ -499,3 +500,16 @@ def test_an_unfinished_upload_of_another_machine_is_respected_and_then_replaced(
     assert elsewhere.upload(vhd, azurite.url(name)).present
     assert json.loads((machine.home.known_blobs).read_text())
     assert elsewhere.notes == []
+
+
+def test_of_two_uploads_of_this_machine_to_one_blob_one_is_refused(
+    machine: Machine, azurite: Azurite, vhd: Path, name: str
+) -> None:
+    lock = Note.of(machine.home, azurite.url(name)).lock
+    assert lock.try_acquire()
+    with pytest.raises(InUseError, match="Another process of this machine uploads to"):
+        machine.upload(vhd, azurite.url(name))
+    assert name not in azurite.names()
+    lock.release()
+    machine.upload(vhd, azurite.url(name))
+    assert_whole(azurite, name, vhd)
