@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.blob.errors import UploadError
@@ -54,6 +54,7 @@ def test_pages_are_512_bytes_and_no_page_goes_twice() -> None:
     assert list(pieces([(SIZE - 10, SIZE)], SIZE)) == [PageRange(SIZE - PAGE, SIZE)]
 
 
+@settings(deadline=None)
 @given(Extents)
 def test_every_byte_of_data_is_in_one_piece(extents: list[tuple[int, int]]) -> None:
     found = list(pieces(extents, SIZE))
@@ -71,6 +72,7 @@ def pages(ranges: list[PageRange]) -> set[int]:
     return {page for one in ranges for page in range(one.start // PAGE, one.end // PAGE)}
 
 
+@settings(deadline=None)
 @given(Ranges, Ranges)
 def test_arithmetic_of_ranges_is_that_of_sets(left: list[PageRange], right: list[PageRange]) -> None:
     assert pages(difference(left, right)) == pages(left) - pages(right)
