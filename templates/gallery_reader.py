@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from templates.checks import validate
+from templates.gallery_rules import Problem, problems
 from templates.model import Gallery, ImageDefinition
 from templates.pointers import join
 
@@ -39,5 +40,17 @@ def read_gallery_resource(
         hint = "letters, digits, and '-', '_' or '.' in the middle, at most 80"
         report.error("BadName", f"'{names[1]}' cannot be the name of an image definition", at, hint=hint)
     data["id"] = f"{gallery}/images/{names[1]}"
+    if isinstance(version := resource.data.get("apiVersion"), str):
+        data["apiVersion"] = version
     defined = validate(ImageDefinition, data, pointer, report)
-    return defined if isinstance(defined, ImageDefinition) else None
+    if not isinstance(defined, ImageDefinition):
+        return None
+    for problem in problems(defined):
+        report.error("BadValue", problem.message, _place(pointer, problem), hint=problem.hint)
+    return defined
+
+
+def _place(pointer: str, problem: Problem) -> str:
+    for part in ("properties", *problem.at):
+        pointer = join(pointer, part)
+    return pointer

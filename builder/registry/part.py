@@ -8,14 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import ColumnElement, func
+from sqlalchemy.orm import InstrumentedAttribute
+
 from builder.errors import NotFoundError
 from builder.registry.caller import Caller
 from builder.registry.database import Database
 from builder.registry.limits import AZURES, Limits
-from builder.registry.records import DataDiskRecord
+from builder.registry.records import DataDiskRecord, region_key
 from builder.registry.schema import DataDiskRow
 from builder.settings import Home
-from templates.arm_id import ResourceId
+from templates.arm_id import ResourceId, ResourceIdError
 
 
 class Part:
@@ -85,6 +88,24 @@ def now() -> datetime:
 def arm_key(arm_id: str) -> str:
     """What ids are compared by. Raises ResourceIdError when it is none."""
     return ResourceId.parse(arm_id).key
+
+
+def typed(arm_id: str, kind: str) -> ResourceId:
+    """The id of a resource of type `kind`. Raises ResourceIdError when it is of another one."""
+    resource = ResourceId.parse(arm_id)
+    if not resource.is_a(kind):
+        raise ResourceIdError(f"'{arm_id}' is the id of a {resource.type}, not of a {kind}")
+    return resource
+
+
+def in_subscription(key: InstrumentedAttribute[str], resource: ResourceId) -> ColumnElement[bool]:
+    """That a key is of the subscription of `resource`: what limits count in."""
+    return key.startswith(f"/subscriptions/{resource.subscription}/".casefold(), autoescape=True)
+
+
+def same_region(location: InstrumentedAttribute[str], name: str) -> ColumnElement[bool]:
+    """That a location is the region `name`, however it is written."""
+    return func.lower(func.replace(location, " ", "")) == region_key(name)
 
 
 def not_found(resource: ResourceId, hint: str | None = None) -> NotFoundError:

@@ -53,6 +53,7 @@ PERMISSIONS: Mapping[str, Need] = {
     "close": free("lets go of the database"),
     # galleries
     "create_gallery": on("galleries/write"),
+    "update_gallery": on("galleries/write"),
     "find_gallery": on("galleries/read"),
     "find_gallery_by_name": result("galleries/read"),
     "list_galleries": each("galleries/read"),

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from builder.errors import ConflictError, PreflightError
+from templates.gallery_rules import parse_date, problems
 from templates.model.distribute import LatestVersioning, SourceVersioning
+from templates.model.gallery import ImageDefinition
 
 Number = tuple[int, int, int]
 Versioning = LatestVersioning | SourceVersioning
@@ -28,6 +31,12 @@ class BadNameError(PreflightError):
     """A name that Azure would refuse."""
 
     code = "InvalidName"
+
+
+class BadValueError(PreflightError):
+    """A property that Azure would refuse."""
+
+    code = "InvalidParameter"
 
 
 def check_gallery_name(name: str) -> None:
@@ -61,6 +70,34 @@ def check_identifier(publisher: str, offer: str, sku: str) -> None:
                 f"The {part} '{value}' of the image definition is invalid. Allowed are letters, digits, "
                 f"dashes, underscores and periods, up to {limit} characters, not ending with a period."
             )
+
+
+def check_definition(definition: ImageDefinition) -> None:
+    """Raises BadValueError with everything that is wrong with a definition's properties."""
+    found = [(".".join(map(str, one.at)), one.message, one.hint) for one in problems(definition)]
+    if found:
+        place, message, hint = found[0]
+        raise BadValueError(
+            f"properties.{place}: {message}.",
+            details=tuple(f"properties.{place}: {message}" for place, message, _ in found[1:]),
+            hint=hint,
+        )
+
+
+def check_end_of_life(date: str | None, now: datetime) -> None:
+    """Raises BadValueError for a date that is none, or is not in the future (aib-behaviour section 8)."""
+    if date is None:
+        return
+    when = parse_date(date)
+    if when is None:
+        raise BadValueError(
+            f"endOfLifeDate '{date}' is no date.", hint="Write it as 2027-12-31 or 2027-12-31T00:00:00Z."
+        )
+    if when <= now:
+        raise BadValueError(
+            f"endOfLifeDate must be a future date; {date} is not.",
+            details=(f"now: {now:%Y-%m-%dT%H:%M:%SZ}",),
+        )
 
 
 def check_region(name: str) -> str:

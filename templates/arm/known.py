@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templates.arm.syntax import Json
-from templates.arm_id import DEFINITION_TYPE, GALLERY_TYPE
+from templates.arm_id import DEFINITION_TYPE, GALLERY_TYPE, VERSION_TYPE
 
 IMAGE_TEMPLATE_TYPE = "Microsoft.VirtualMachineImages/imageTemplates"
 TRIGGER_TYPE = f"{IMAGE_TEMPLATE_TYPE}/triggers"
@@ -21,6 +21,7 @@ _NOTED = {
     "microsoft.authorization/roleassignments": "no role is assigned: builds run with your rights",
     "microsoft.authorization/roledefinitions": "no role is defined: builds run with your rights",
     "microsoft.resources/deploymentscripts": "no script is run: a build starts when you run it",
+    VERSION_TYPE.casefold(): "no version is made from a declaration: a SharedImage target makes versions",
     GROUP_TYPE.casefold(): "no resource group is created: it is part of ids only",
 }
 _EXTENSION = "/providers/"

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from templates.model.base import Model
+
+DiskType = Literal[
+    "Standard_LRS",
+    "StandardSSD_LRS",
+    "StandardSSD_ZRS",
+    "Premium_LRS",
+    "Premium_ZRS",
+    "PremiumV2_LRS",
+    "UltraSSD_LRS",
+]
 
 
 class GalleryProperties(Model):
@@ -15,7 +25,7 @@ class GalleryProperties(Model):
     # Valid in Azure, without a meaning here: neither read nor reported.
     carried_fields: ClassVar[frozenset[str]] = frozenset({"identifier", "sharingProfile", "softDeletePolicy"})
 
-    description: str = Field(default="", description="What the gallery is for")
+    description: str = Field(default="", description="What the gallery is for; may change later")
 
 
 class Gallery(Model):
@@ -36,13 +46,47 @@ class Identifier(Model):
     sku: str = Field(description="SKU of the images")
 
 
-class DefinitionProperties(Model):
-    """`properties` of an image definition; what is not modelled yet stays in `model_extra`."""
+class Feature(Model):
+    """One thing that machines made from the images can do."""
 
-    # Valid in Azure, without a meaning here: neither read nor reported.
-    carried_fields: ClassVar[frozenset[str]] = frozenset(
-        {"allowUpdateImage", "recommended", "disallowed", "eula", "privacyStatementUri", "releaseNoteUri"}
+    name: str = Field(
+        description="SecurityType, IsHibernateSupported, IsAcceleratedNetworkSupported, DiskControllerType, "
+        "or another one"
     )
+    value: str = Field(description="Its value, a string: True, TrustedLaunchSupported, SCSI")
+    starts_at_version: str | None = Field(default=None, description="The first version that has it")
+
+
+class ResourceRange(Model):
+    """From the least to the most."""
+
+    min: int | None = Field(default=None, ge=1, description="At least")
+    max: int | None = Field(default=None, ge=1, description="At most")
+
+
+class Recommended(Model):
+    """The machine that the images are meant for. Nothing enforces it, in Azure neither."""
+
+    v_cpus: ResourceRange | None = Field(default=None, alias="vCPUs", description="Virtual processors")
+    memory: ResourceRange | None = Field(default=None, description="Memory in GB")
+
+
+class Disallowed(Model):
+    """What machines made from the images must not have."""
+
+    disk_types: list[DiskType] = Field(default_factory=list, description="Types of disks")
+
+
+class PurchasePlan(Model):
+    """The plan under which the source of the images is sold; a version's source must have the same."""
+
+    name: str = Field(min_length=1, description="Name of the plan")
+    publisher: str = Field(min_length=1, description="Publisher of the plan")
+    product: str = Field(min_length=1, description="Product of the plan")
+
+
+class DefinitionProperties(Model):
+    """`properties` of an image definition."""
 
     os_type: Literal["Linux", "Windows"] = Field(description="Operating system of the images")
     os_state: Literal["Generalized", "Specialized"] = Field(
@@ -50,13 +94,29 @@ class DefinitionProperties(Model):
     )
     identifier: Identifier = Field(description="The triple that names the images")
     hyper_v_generation: Literal["V1", "V2"] = Field(
-        default="V1", alias="hyperVGeneration", description="V1 boots by BIOS, V2 by UEFI"
+        default="V1",
+        alias="hyperVGeneration",
+        description="V1 boots by BIOS, V2 by UEFI. From API version 2025-03-03 the default is V2",
     )
     architecture: Literal["x64", "Arm64"] = Field(default="x64", description="Processor; only x64 is built")
-    features: list[dict[str, Any]] = Field(default_factory=list, description="Features; carried")
-    description: str = Field(default="", description="What the images are for")
-    end_of_life_date: str | None = Field(default=None, description="When the images should not be used on")
-    purchase_plan: dict[str, str] | None = Field(default=None, description="Purchase plan; carried")
+    features: list[Feature] = Field(
+        default_factory=list,
+        description="Features. From API version 2025-03-03 a V2 definition has SecurityType "
+        "TrustedLaunchSupported when it says no other",
+    )
+    allow_update_image: bool = Field(
+        default=False, description="Whether the features of a definition that is there may change"
+    )
+    description: str = Field(default="", description="What the images are for; may change later")
+    end_of_life_date: str | None = Field(
+        default=None, description="When the images should not be used on: ISO 8601; may change later"
+    )
+    eula: str = Field(default="", description="Licence agreement; may change later")
+    privacy_statement_uri: str = Field(default="", description="Privacy statement; may change later")
+    release_note_uri: str = Field(default="", description="Release notes; may change later")
+    recommended: Recommended | None = Field(default=None, description="Recommended machine; may change later")
+    disallowed: Disallowed | None = Field(default=None, description="Disallowed disks; may change later")
+    purchase_plan: PurchasePlan | None = Field(default=None, description="Purchase plan")
 
 
 class ImageDefinition(Model):
@@ -64,6 +124,7 @@ class ImageDefinition(Model):
 
     id: str
     name: str = Field(description="Name of the gallery and of the definition: gallery/definition")
+    api_version: str = Field(default="", description="API version; decides what is not said")
     location: str = Field(default="", description="Region")
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the definition")
     properties: DefinitionProperties = Field(description="The definition itself")

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from builder.registry import postgres, sqlite
 from builder.registry.caller import Caller
+from builder.registry.limits import AZURES, Limits
 from builder.registry.records import DataDiskRecord, Delivery, ImageRecord, ReplicaRecord, VersionRecord
 from builder.registry.store import Registry
 from builder.settings import Home
@@ -89,11 +90,11 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-def open_registry(home: Home, caller: Caller = ME) -> Registry:
+def open_registry(home: Home, caller: Caller = ME, limits: Limits = AZURES) -> Registry:
     """The registry of `home`, as somebody; in the ring that has a PostgreSQL server these tests run on
     that, too.
     """
-    return Registry(home, url=os.environ.get(SERVER), caller=caller)
+    return Registry(home, url=os.environ.get(SERVER), caller=caller, limits=limits)
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from builder.errors import ConflictError, NotFoundError
+from builder.registry.limits import Limits, QuotaError
 from builder.registry.rules import BadNameError
 from builder.registry.store import Registry
-from registry.conftest import GALLERY, GROUP, WEB, Publish, definition, gallery
+from builder.settings import Home
+from registry.conftest import GALLERY, GROUP, WEB, Publish, definition, gallery, open_registry
 from templates.arm_id import ResourceIdError
 
 
@@ -43,50 +43,33 @@ def test_a_bad_gallery_name_leaves_nothing(registry: Registry) -> None:
     assert registry.list_galleries() == []
 
 
-def test_a_definition_needs_its_gallery(registry: Registry) -> None:
-    with pytest.raises(NotFoundError, match=r"Parent resource 'Team\.gallery' not found") as caught:
-        registry.create_definition(definition())
-    assert "build gallery create" in (caught.value.hint or "")
+def test_what_of_a_gallery_may_change(registry: Registry) -> None:
+    registry.create_gallery(gallery(location="West US", tags={"a": "1"}))
+    assert registry.update_gallery(GALLERY, description="new").tags == {"a": "1"}
+    changed = registry.update_gallery(GALLERY.upper(), tags={})
+    assert (changed.description, changed.tags) == ("new", {})
+    assert registry.find_gallery(GALLERY) == changed
+    with pytest.raises(NotFoundError):
+        registry.update_gallery(f"{GROUP}/galleries/none", description="x")
 
 
-def test_a_definition_is_made_once_and_described_again(web: Registry) -> None:
-    before = web.find_definition(WEB)
-    assert before.label == "Team.gallery/web"
-    assert before.location == "West US"
-    again = web.create_definition(definition(WEB.upper(), "ME:Web:1", description="new", tags={"x": "y"}))
-    assert (again.description, again.tags, again.publisher) == ("new", {"x": "y"}, "me")
-    assert again.created_at == before.created_at
-    assert web.list_definitions(GALLERY) == [again]
-
-
-@pytest.mark.parametrize(
-    ("changes", "name"),
-    [
-        ({"os_type": "Windows"}, "osType"),
-        ({"os_state": "Specialized"}, "osState"),
-        ({"hyper_v_generation": "V2"}, "hyperVGeneration"),
-        ({"architecture": "Arm64"}, "architecture"),
-        ({"triple": "you:web:1"}, "identifier.publisher"),
-        ({"triple": "me:app:1"}, "identifier.offer"),
-        ({"triple": "me:web:2"}, "identifier.sku"),
-    ],
-)
-def test_what_may_not_change(web: Registry, changes: dict[str, Any], name: str) -> None:
-    with pytest.raises(ConflictError) as caught:
-        web.create_definition(definition(**changes))
-    assert caught.value.message == f"Changing property 'galleryImage.properties.{name}' is not allowed"
-
-
-def test_the_triple_is_unique_in_its_gallery(web: Registry) -> None:
-    with pytest.raises(ConflictError) as caught:
-        web.create_definition(definition(f"{GALLERY}/images/web2", "Me:WEB:1"))
-    assert caught.value.message == (
-        "Gallery image: web identified by (publisher:me, offer:web, sku:1) already exists. "
-        "Choose a different publisher, offer, sku combination."
-    )
-    other = f"{GROUP}/galleries/other"
-    web.create_gallery(gallery(other))
-    assert web.create_definition(definition(f"{other}/images/web2", "Me:WEB:1")).name == "web2"
+def test_limits_count_in_a_subscription_and_region(home: Home) -> None:
+    registry = open_registry(home, limits=Limits(galleries=2, definitions=1))
+    registry.create_gallery(gallery(location="West US"))
+    registry.create_gallery(gallery(f"{GROUP}/galleries/two", location="westus"))
+    registry.create_gallery(gallery(f"{GROUP}/galleries/two", location="westus"))
+    with pytest.raises(QuotaError, match="exceeding approved galleries quota") as caught:
+        registry.create_gallery(gallery(f"{GROUP}/galleries/three", location="WEST US"))
+    assert caught.value.hint is not None
+    assert "limit_galleries" in caught.value.hint
+    registry.create_gallery(gallery(f"{GROUP}/galleries/three", location="East US"))
+    elsewhere = GROUP.replace("0000", "1111")
+    registry.create_gallery(gallery(f"{elsewhere}/galleries/four", location="West US"))
+    registry.create_definition(definition())
+    with pytest.raises(QuotaError, match="exceeding approved definitions quota"):
+        registry.create_definition(definition(f"{GROUP}/galleries/two/images/web", "me:web:2"))
+    registry.create_definition(definition(f"{GROUP}/galleries/three/images/web"))
+    registry.close()
 
 
 def test_nested_resources_go_first(web: Registry, publish: Publish) -> None:
