@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ItemKind = Literal[
     "workspace", "run", "kept", "download", "temporary", "base", "reservation", "orphan",
-    "layer", "memory", "image", "transfer", "bench", "blob",
+    "layer", "memory", "image", "transfer", "bench", "blob", "audit",
 ]  # fmt: skip
 
 # Younger ones may belong to a build under way: no build takes longer than 960 minutes (AIB).
@@ -73,6 +73,9 @@ class Reclaimer(Protocol):
     def remove_orphans(self, is_live_run: Callable[[str], bool], *, dry_run: bool = False) -> list[Orphan]:
         """Remove the files in images/ and regions/ that nothing names."""
 
+    def prune_audit(self, days: float, *, dry_run: bool = False) -> int:
+        """Forget older lines of the audit; how many."""
+
 
 def collect(
     home: Home,
@@ -81,8 +84,9 @@ def collect(
     *,
     dry_run: bool = False,
     keep_days: float = 7.0,
+    audit_days: float = 90.0,
 ) -> GcReport:
-    """Clear the home. `keep_days` is how long kept disks of failed builds stay.
+    """Clear the home. `keep_days` is how long kept disks of failed builds stay, `audit_days` the audit.
 
     `registry` None leaves the registry, images/ and regions/ alone, `cache` None its layers and
     finished images. One thing that cannot go does not stop the rest.
@@ -94,14 +98,14 @@ def collect(
     _stale(home, report)
     _uploads(home, report, keep_days * _DAY)
     if registry is not None:
-        _registered(home, registry, report)
+        _registered(home, registry, report, audit_days)
     if cache is not None:
         _cached(home, cache, report)
     _base_links(home, report)  # last: what went above may have been the image under a link
     return report
 
 
-def _registered(home: Home, registry: Reclaimer, report: GcReport) -> None:
+def _registered(home: Home, registry: Reclaimer, report: GcReport, audit_days: float) -> None:
     try:
         for version in registry.reclaim(dry_run=report.dry_run).versions:
             report.removed.append(GcItem("reservation", version, "reserved by a build that is gone"))
@@ -109,6 +113,9 @@ def _registered(home: Home, registry: Reclaimer, report: GcReport) -> None:
             name = str(orphan.path.relative_to(home.root))
             item = GcItem("orphan", name, "no image or version names it", orphan.size, orphan.path)
             report.removed.append(item)
+        lines = registry.prune_audit(audit_days, dry_run=report.dry_run)
+        if lines:
+            report.removed.append(GcItem("audit", f"{lines} lines", f"older than {audit_days:g} days"))
     except (OSError, GoldsmithError) as error:
         report.left.append(GcItem("orphan", str(home.registry), str(error)))
 

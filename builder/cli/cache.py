@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli import ages
 from builder.cli.output import human_size, print_json, print_table
 from builder.errors import UsageError
 
@@ -33,7 +33,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
 
 _DIGITS = 12
-_DAYS = re.compile(r"(\d+(?:\.\d+)?)([dw])", re.ASCII)
 _DAY = 86400.0
 
 
@@ -96,7 +95,7 @@ def prune(
     from builder.layers.prune import Choice, choose
 
     home, cache = _open()
-    since = time.time() - _seconds(older_than) if older_than else None
+    since = time.time() - ages.seconds(older_than, "--older-than") if older_than else None
     choice = Choice(all_, since, memory, keep_warm)
     try:
         names = {layer.meta.id: layer.meta.name for layer in cache.layers.all()}
@@ -200,19 +199,6 @@ def _row(item: Item) -> tuple[str, ...]:
         human_size(item.memory) if item.memory else "-",
         item.lies_on[:_DIGITS] or f"source {item.source[:8]}",
     )
-
-
-def _seconds(text: str) -> float:
-    """An age: 7d, 2w, or as durations are written in templates (12h, 1h30m)."""
-    from templates.durations import DurationError, parse_duration
-
-    match = _DAYS.fullmatch(text)
-    if match:
-        return float(match[1]) * (_DAY if match[2] == "d" else 7 * _DAY)
-    try:
-        return parse_duration(text)
-    except DurationError as error:
-        raise UsageError(f"--older-than {text}: no age.", hint="For example 12h, 7d or 2w.") from error
 
 
 def _age(moment: datetime) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from builder.cli import gallery_usage
+from builder.cli import gallery_audit, gallery_usage
 from builder.cli.gallery_definition import app as definition_app
 from builder.cli.gallery_version import Region, show_version
 from builder.cli.gallery_version import app as version_app
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(definition_app, name="definition")
 app.add_typer(version_app, name="version")
 gallery_usage.register(app)
+gallery_audit.register(app)
 
 Gallery = Annotated[str, typer.Argument(metavar="GALLERY", help="Name or ARM id.")]
 

@@ -20,10 +20,10 @@ def gc(
     """Clear away what interrupted builds left behind; builds under way are not touched.
 
     Goes: workspaces and QEMUs of dead builds, their reserved versions, VHDs that no image or version
-    names, cached bases of deleted images, stale downloads and temporary files, blobs of
-    uploads that did not end, kept disks older than
-    the setting keep_for_days, layers that no build can use, and of the cache what is over the setting
-    cache_size_gib. Interrupted runs are marked as failed.
+    names, cached bases of deleted images, stale downloads and temporary files, blobs of uploads that
+    did not end, kept disks older than the setting keep_for_days, lines of the registry's audit older than
+    audit_days, layers that no build can use, and of the cache what is over the setting cache_size_gib.
+    Interrupted runs are marked as failed.
     Exit code 1 when something could not be removed.
     """
     from builder.gc import collect
@@ -39,7 +39,14 @@ def gc(
 
         registry = Registry.of(home, settings)
     cache = Cache.of(home, settings)
-    report = collect(home, registry, cache, dry_run=dry_run, keep_days=settings.keep_for_days)
+    report = collect(
+        home,
+        registry,
+        cache,
+        dry_run=dry_run,
+        keep_days=settings.keep_for_days,
+        audit_days=settings.audit_days,
+    )
     if json:
         print_json({"dryRun": dry_run, "freed": report.freed, "removed": report.removed, "left": report.left})
     else:

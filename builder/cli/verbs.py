@@ -115,6 +115,7 @@ VERBS: tuple[Verb, ...] = (
             "build gallery latest mygallery/web --region westeurope",
             "build gallery usage mygallery",
             "build gallery advise --vms 200",
+            "build gallery audit mygallery --since 7d",
             "build gallery definition list mygallery",
             "build gallery definition show mygallery/web",
             "build gallery definition create mygallery/web --publisher Acme --offer web --sku 1",
@@ -140,6 +141,18 @@ VERBS: tuple[Verb, ...] = (
             "build schedule run --once",
             "build schedule run web",
             "build schedule install --systemd",
+        ),
+    ),
+    Verb(
+        "access",
+        "builder.cli.access:app",
+        "Give and take roles in the registry: grant, revoke, list, check, whoami.",
+        (
+            "build access whoami",
+            "build access grant Contributor --to user:alice --on mygallery",
+            "build access revoke Contributor --from user:alice --on mygallery",
+            "build access list mygallery --inherited",
+            "build access check user:alice mygallery/web",
         ),
     ),
     Verb(

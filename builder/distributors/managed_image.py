@@ -49,6 +49,7 @@ class ManagedImageDistributor:
             raise PreflightError(
                 f"The managed image '{resource.name}' has no location.", hint="Set distribute[].location."
             )
+        self._services.registry.require_access("Microsoft.Compute/images/write", str(resource))
         label = f"managed image {resource.resource_group}/{resource.name} in {self._model.location}"
         try:
             old = self._services.registry.find_image(self._model.image_id)

@@ -51,6 +51,9 @@ class SharedImageDistributor:
 
     def preflight(self, expected: ExpectedImage) -> str:
         """Check definition, image kind, regions and version. Raises PreflightError and kin."""
+        self._services.registry.require_access(
+            "Microsoft.Compute/galleries/images/versions/write", str(self._image.definition)
+        )
         definition = self._services.registry.find_definition(str(self._image.definition))
         self._check_kind(definition, expected)
         regions = self._regions(definition)

@@ -76,6 +76,22 @@ def permits(role: Role, action: str) -> bool:
     return role == "Contributor" and not action.startswith("Microsoft.Authorization/")
 
 
+def actions_at(scope: str) -> dict[str, str]:
+    """What can be done at a scope: in words, and as Azure names it."""
+    parts = scope.casefold().strip("/").split("/")
+    types = parts[6::2]
+    if types == ["images"]:
+        found = {verb: f"{IMAGE}/{verb}" for verb in ("read", "write", "delete")}
+    else:
+        kind = (GALLERY, DEFINITION, VERSION)[max(len(types), 1) - 1]
+        found = {verb: f"{kind}/{verb}" for verb in ("read", "write", "delete")}
+        if kind != VERSION:
+            found["publish versions"] = f"{VERSION}/write"
+        if not types:
+            found["write managed images"] = f"{IMAGE}/write"
+    return {**found, "give roles": f"{ASSIGNMENT}/write"}
+
+
 def least_role(action: str) -> Role:
     """The smallest role that permits `action`."""
     return next(role for role in ROLES if permits(role, action))

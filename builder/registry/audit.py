@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import cast
 
-from sqlalchemy import CursorResult, Select, delete, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 
 from builder.registry.access import ROOT
 from builder.registry.part import Part, now
@@ -18,16 +17,18 @@ class Audit(Part):
 
     def list_audit(
         self,
-        scope: str = ROOT,
+        scope: str | None = None,
         *,
         since: datetime | None = None,
         denied: bool = False,
         limit: int | None = None,
     ) -> list[AuditRecord]:
-        """What happened at a scope and beneath it, the newest first: writes, and what was denied."""
+        """What happened at a scope and beneath it (None: wherever the caller may read it), the newest
+        first: writes, and what was denied.
+        """
         query: Select[AuditRow] = select(AuditRow).order_by(AuditRow.at.desc(), AuditRow.id.desc())
-        if scope != ROOT:
-            key = scope.casefold().rstrip("/")
+        if scope is not None and scope != ROOT:
+            key = scope.casefold()
             beneath = AuditRow.scope_key.startswith(f"{key}/", autoescape=True)
             query = query.where(or_(AuditRow.scope_key == key, beneath))
         if since is not None:
@@ -37,11 +38,15 @@ class Audit(Part):
         with self._db.read() as session:
             return [_record(row) for row in session.scalars(query.limit(limit))]
 
-    def prune_audit(self, days: float) -> int:
-        """Forget what is older; how many lines that were."""
-        with self._db.write() as session:
-            done = session.execute(delete(AuditRow).where(AuditRow.at < now() - timedelta(days=days)))
-            return cast("CursorResult[None]", done).rowcount
+    def prune_audit(self, days: float, *, dry_run: bool = False) -> int:
+        """Forget (with `dry_run`: only count) what is older; how many lines that were."""
+        older = AuditRow.at < now() - timedelta(days=days)
+        with self._db.read() as session:
+            count = session.scalar(select(func.count()).select_from(AuditRow).where(older)) or 0
+        if count and not dry_run:
+            with self._db.write() as session:
+                session.execute(delete(AuditRow).where(older))
+        return count
 
 
 def _record(row: AuditRow) -> AuditRecord:

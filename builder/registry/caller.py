@@ -134,6 +134,19 @@ def groups_of(name: str) -> list[str]:
     return [_group_name(gid) for gid in os.getgrouplist(name, first)]
 
 
+def is_known(principal: Principal) -> bool:
+    """Whether this machine knows a user or group of that name."""
+    import grp
+
+    if principal.kind == "User":
+        return user_id(principal.name) is not None
+    try:
+        grp.getgrnam(principal.name)
+    except KeyError:
+        return False
+    return True
+
+
 def _group_name(gid: int) -> str:
     import grp
 

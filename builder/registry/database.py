@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from builder.errors import UsageError
 from builder.registry import caller, migrate, postgres, sqlite
-from builder.registry.caller import Caller
+from builder.registry.caller import Caller, Principal
 from builder.registry.errors import RegistryError
 from builder.registry.schema import AuditRow, Base
 from builder.registry.watch import WatchedSession
@@ -103,6 +103,13 @@ class Database:
             return caller.groups_of(name)
         with self._translated(), closing(_Disposing(postgres.engine(self._url))) as server:
             return postgres.groups_of(server.engine, name)
+
+    def knows(self, principal: Principal) -> bool:
+        """Whether there is a user or group of that name."""
+        if self._url is None:
+            return caller.is_known(principal)
+        with self._translated(), closing(_Disposing(postgres.engine(self._url))) as server:
+            return postgres.has_role(server.engine, principal.name)
 
     def owns(self, name: str) -> bool:
         """Whether the registry itself belongs to the user called `name`."""

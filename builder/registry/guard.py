@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, bindparam, or_, select
 
 from builder.registry.access import (
     ASSIGNMENT,
@@ -60,7 +60,7 @@ class Guard:
         self.scope, self.exactly = scope_of(given)
         self.denial: AuthorizationError | None = None
         self.partial = False
-        self._asked = given is not None
+        self._asked = self.scope != ROOT
         name = given if isinstance(given, str) else getattr(given, "name", "")
         # What an id says already is said by the scope.
         self._what = what if self.exactly or not isinstance(name, str) else f"{what} {name}".rstrip()
@@ -71,7 +71,7 @@ class Guard:
         session.watch(self)
         if self.need.kind == "free":
             return
-        self._known = load(session, at_scope(self.scope))
+        self._known = deciding(session, self.caller, self.scope)
         unclaimed = not any(one.role == "Owner" and one.scope == ROOT for one in self._known)
         if unclaimed and writes:
             self._claim(session)
@@ -80,7 +80,7 @@ class Guard:
         verdict = decide(self._known, self.caller, self.need.action, self.scope)
         if verdict.allowed:
             return
-        self._known += load(session, of_caller(self.caller))
+        self._known += load(session, of_caller(self.caller)) + load(session, at_scope(self.scope))
         if self.need.kind == "each":
             self._enter_list()
         elif self.need.kind == "result" and not self.exactly:
@@ -146,7 +146,7 @@ class Guard:
         first = (self.caller.landlord if used else None) or self.caller.principal
         session.add(assignment_row(first, "Owner", ROOT, str(self.caller)))
         session.flush()
-        self._known = load(session, at_scope(self.scope))
+        self._known = deciding(session, self.caller, self.scope)
 
 
 def ask(registry: Part, guard: Guard, act: Callable[[], T]) -> T:
@@ -164,7 +164,9 @@ def ask(registry: Part, guard: Guard, act: Callable[[], T]) -> T:
         raise
 
 
-def load(session: WatchedSession, rows: Select[*tuple[Any, ...]]) -> tuple[Assignment, ...]:
+def load(
+    session: WatchedSession, rows: Select[*tuple[Any, ...]], values: dict[str, Any] | None = None
+) -> tuple[Assignment, ...]:
     """Assignments as the pure rules take them."""
     return tuple(
         Assignment(
@@ -175,7 +177,7 @@ def load(session: WatchedSession, rows: Select[*tuple[Any, ...]]) -> tuple[Assig
             created_at=row.created_at,
             created_by=row.created_by,
         )
-        for row in session.execute(rows)
+        for row in session.execute(rows, values)
     )
 
 
@@ -188,6 +190,26 @@ _COLUMNS = (
     RoleAssignmentRow.created_at,
     RoleAssignmentRow.created_by,
 )
+
+
+# Made once: this is asked in every call.
+_DECIDING = select(*_COLUMNS).where(
+    RoleAssignmentRow.scope_key.in_(bindparam("keys", expanding=True)),
+    or_(
+        RoleAssignmentRow.principal_type == "Group",
+        and_(
+            RoleAssignmentRow.principal_type == bindparam("kind"),
+            RoleAssignmentRow.principal_key == bindparam("name"),
+        ),
+        # Whether there is one at all.
+        and_(RoleAssignmentRow.scope_key == ROOT, RoleAssignmentRow.role == "Owner"),
+    ),
+)
+
+
+def deciding(session: WatchedSession, who: Caller, scope: str) -> tuple[Assignment, ...]:
+    """What at a scope and above may be the caller's, and who owns everything."""
+    return load(session, _DECIDING, {"keys": chain(scope), "kind": who.kind, "name": who.name})
 
 
 def at_scope(scope: str) -> Select[*tuple[Any, ...]]:

@@ -55,6 +55,30 @@ def image_id(registry: Registry, text: str, subscription: str) -> str:
     return found[0].id
 
 
+def scope_id(registry: Registry, text: str, subscription: str) -> str:
+    """A scope of roles given by id, as "/", `gallery`, `gallery/definition`, `gallery/definition/1.0.0`,
+    `group:NAME` or `image:GROUP/NAME`. Raises NotFoundError, UsageError.
+    """
+    kind, colon, name = text.partition(":")
+    if text.startswith("/"):
+        return text
+    if colon and kind in ("group", "image") and name:
+        if kind == "image":
+            return image_id(registry, name, subscription)
+        return f"/subscriptions/{subscription}/resourceGroups/{name}"
+    gallery, *rest = text.split("/")
+    if len(rest) > 2 or not all((gallery, *rest)):
+        raise UsageError(
+            f"'{text}' is no scope.",
+            hint="Write GALLERY, GALLERY/DEFINITION, GALLERY/DEFINITION/1.0.0, group:NAME, image:GROUP/NAME, "
+            "/ or an ARM id.",
+        )
+    kinds = ("images", "versions")
+    return "/".join(
+        (registry.locate_gallery(gallery), *(x for pair in zip(kinds, rest, strict=False) for x in pair))
+    )
+
+
 def _parts(text: str, count: int, form: str) -> list[str]:
     parts = text.split("/")
     if len(parts) != count or not all(parts):

@@ -98,6 +98,8 @@ PERMISSIONS: Mapping[str, Need] = {
     # access itself
     "require_access": free("is the check itself"),
     "check_access": free("asks the check itself"),
+    "locate_gallery": free("the id of a name is no secret: roles are asked for by it"),
+    "is_known": free("asks the operating system or the database"),
     "assign_role": on(f"{ASSIGNMENT}/write"),
     "remove_role": on(f"{ASSIGNMENT}/delete"),
     "list_roles": each(f"{ASSIGNMENT}/read"),

@@ -78,6 +78,13 @@ def groups_of(engine: Engine, name: str) -> list[str]:
         return [str(found) for found in connection.scalars(text(_GROUPS), {"name": name})]
 
 
+def has_role(engine: Engine, name: str) -> bool:
+    """Whether the server has a role of that name."""
+    with engine.connect() as connection:
+        query = text("SELECT 1 FROM pg_roles WHERE rolname = :name")
+        return connection.scalar(query, {"name": name}) is not None
+
+
 _LOGIN = """
 SELECT session_user, r.oid, r.rolsuper OR d.datdba = r.oid
 FROM pg_roles r, pg_database d WHERE r.rolname = session_user AND d.datname = current_database()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from builder.errors import ConflictError, NotFoundError
 from builder.registry.access import ROOT, Assignment, Role, Verdict, chain, decide, is_below, short
@@ -87,6 +87,21 @@ class Roles(Part):
             if not any(one.role == "Owner" and one.scope == ROOT for one in load(session, at_scope(ROOT))):
                 return Verdict(allowed=True, why="the registry has no Owner yet: who writes to it first is")
             return decide(found, who, action, scope)
+
+    def locate_gallery(self, name: str) -> str:
+        """The id of the gallery called `name`. Raises NotFoundError."""
+        with self._db.read() as session:
+            query = select(GalleryRow.id).where(GalleryRow.name_key == name.casefold())
+            found = session.scalar(query)
+            if found is None:
+                raise NotFoundError(f"There is no gallery '{name}'.", hint="See 'build gallery list'.")
+            return found
+
+    def is_known(self, principal: Principal) -> bool:
+        """Whether this machine, or the database, knows somebody of that name. Of service principals
+        there is no list.
+        """
+        return principal.kind == "ServicePrincipal" or self._db.knows(principal)
 
     def require_access(self, action: str, scope: str) -> None:
         """Raise AuthorizationError, and record it, unless the caller may do `action` over `scope`."""

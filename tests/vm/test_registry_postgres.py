@@ -26,7 +26,14 @@ from builder.settings import Home
 
 UNIT = Path(__file__).parents[1] / "unit" / "registry"
 # Paths in a registry that homes share are absolute: what is about moving a home is about SQLite.
-SQLITE_ONLY = "test_database.py", "test_snapshot.py", "test_migrate.py", "test_cli.py", "test_rules.py"
+SQLITE_ONLY = (
+    "test_database.py",
+    "test_snapshot.py",
+    "test_migrate.py",
+    "test_cli.py",
+    "test_access_cli.py",
+    "test_rules.py",
+)
 
 pytestmark = pytest.mark.timeout(900)
 

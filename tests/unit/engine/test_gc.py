@@ -222,6 +222,9 @@ class FakeRegistry:
         self.lives = {name: is_live_run(name) for name in ("alive", "dead", "unknown")}
         return [Orphan(self.lost, 7)]
 
+    def prune_audit(self, days: float, *, dry_run: bool = False) -> int:
+        return int(days)
+
 
 def test_what_only_the_registry_knows_is_taken_back_or_listed(home: Home) -> None:
     RunDirectory.create(home, run_id="alive")
@@ -230,9 +233,13 @@ def test_what_only_the_registry_knows_is_taken_back_or_listed(home: Home) -> Non
     dead.save()
     registry = FakeRegistry(home)
     for dry_run in (True, False):
-        report = collect(home, registry, dry_run=dry_run)
+        report = collect(home, registry, dry_run=dry_run, audit_days=12)
         items = [(item.kind, item.name) for item in report.removed if item.kind != "run"]
-        assert items == [("reservation", "/v/1.0.0"), ("orphan", "images/g/web/dead.vhd")]
+        assert items == [
+            ("reservation", "/v/1.0.0"),
+            ("orphan", "images/g/web/dead.vhd"),
+            ("audit", "12 lines"),
+        ]
         assert report.freed == 7
     assert registry.dry_runs == [True, False]
     assert registry.lives == {"alive": True, "dead": False, "unknown": False}

@@ -251,6 +251,7 @@ def test_the_audit_does_not_grow_for_ever(web: Registry) -> None:
     assert web.prune_audit(1) == 0
     with web._db.write() as session:
         session.execute(text("UPDATE audit SET at = '2026-01-01T00:00:00.000000+00:00'"))
+    assert (web.prune_audit(1, dry_run=True), len(web.list_audit())) == (2, 2)
     assert web.prune_audit(1) == 2
     assert web.list_audit() == []
 
