@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Deed = Literal["create", "update", "replace", "delete"]
-Kind = Literal["base", "gallery", "imageDefinition", "imageVersion", "managedImage", "vhd", "file"]
+Kind = Literal["base", "gallery", "imageDefinition", "imageVersion", "channel", "managedImage", "vhd", "file"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ def _guarded(
             exact_version=resolved.source.exact_version,
         )
         run.set_plan(resolved.plan, services.redactor)
+        run.set_lineage(resolved.lineage)
         context = BuildContext(
             template=template,
             services=services,
@@ -115,6 +116,7 @@ def _guarded(
             on_error=options.on_error,
             access=resolved.access,
             data_disks=resolved.data_disks,
+            lineage=resolved.lineage,
         )
         _execute(context, resolved.image_source)
 

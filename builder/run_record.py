@@ -97,7 +97,8 @@ class RunOutput(_Record):
 
 
 class RunRecord(_Record):
-    """One build, as AIB's `lastRunStatus` and more. Times are UTC; `plan`: the steps of builder/plan.py."""
+    """One build, as AIB's `lastRunStatus` and more. Times are UTC; `plan`: the steps of builder/plan.py;
+    `lineage`: what builder/lineage.py records with every image."""
 
     format_version: int = FORMAT_VERSION
     run_id: str
@@ -110,6 +111,7 @@ class RunRecord(_Record):
     workspace: str = ""
     source: SourceRef = Field(default_factory=SourceRef)
     plan: list[dict[str, Any]] = Field(default_factory=list)
+    lineage: dict[str, Any] = Field(default_factory=dict)
     stages: list[StageRecord] = Field(default_factory=list)
     phases: list[PhaseRecord] = Field(default_factory=list)
     guest_seconds: float = 0.0

@@ -12,10 +12,11 @@ import os
 import secrets
 import signal
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
@@ -147,6 +148,11 @@ class RunDirectory:
         """Note what the source was resolved to (AIB's `exactVersion`)."""
         source = self.record.source
         source.description, source.identity, source.exact_version = description, identity, exact_version
+        self.save()
+
+    def set_lineage(self, lineage: Mapping[str, Any]) -> None:
+        """Note what the images of the run were made from (builder/lineage.py)."""
+        self.record.lineage = dict(lineage)
         self.save()
 
     def set_plan(self, plan: Plan, redactor: Redactor) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder import resolve, secrets
 from builder.declare import declare
@@ -16,6 +16,7 @@ from builder.events import EventBus
 from builder.extensions import make_distributor, make_source
 from builder.guest_access import require_windows, resolve_access
 from builder.layers.route import Wishes
+from builder.lineage import lineage_of
 from builder.plan import Plan, StepInputs, make_plan
 from builder.preflight import (
     check_disk_size,
@@ -28,6 +29,7 @@ from builder.preflight import (
 from builder.problems import Problems
 from builder.routing import Routing
 from builder.routing import find as find_routing
+from builder.sources.revoked import check_revoked
 from builder.stages.context import PreparedStep, stage, timeouts_of
 from builder.stages.gate import planned as planned_gate
 from builder.stages.source import check_seeded
@@ -62,7 +64,7 @@ class Submission:
 
     `disk_size` in bytes, 0 when the source's is not known yet; `declared` is what was made or updated of
     the galleries and definitions beside the template; `access` is the account that the template declares;
-    `data_disks` are what the image will have beside its OS disk.
+    `data_disks` are what the image will have beside its OS disk; `lineage` what is recorded with it.
     """
 
     image_source: ImageSource
@@ -77,6 +79,7 @@ class Submission:
     declared: tuple[Change, ...]
     access: BuildAccess | None = None
     data_disks: tuple[DataDiskSize, ...] = ()
+    lineage: Mapping[str, Any] = field(default_factory=dict)
 
     def release(self) -> None:
         """Give up reservations that were not used."""
@@ -193,6 +196,7 @@ def _submit(
         tuple(declared or ()),
         access,
         data_disks,
+        lineage_of(document, template, source, routing.route, frozen or {}, services.redactor),
     )
 
 
@@ -200,6 +204,7 @@ def _check_source(
     problems: Problems, source: ResolvedSource, os_disk_size_gb: int, services: Services
 ) -> int | None:
     """The disk's size in bytes; None when it cannot be."""
+    problems.catch("/properties/source", partial(check_revoked, source, services))
     problems.check("/properties/source", partial(check_source_tools, source))
     problems.check("/properties/source", partial(check_space, services, source))
     problems.check("/properties/source", partial(check_firmware, source.generation))

@@ -154,7 +154,8 @@ def _source(model: Source, source: ResolvedSource) -> SurveyedSource:
     if isinstance(model, PlatformImageSource):
         asked_for = model.version
     elif isinstance(model, SharedImageVersionSource):
-        asked_for = model.image_version_id.rsplit("/", 1)[-1]
+        channel = model.extensions.channel
+        asked_for = f"@{channel}" if channel else model.image_version_id.rsplit("/", 1)[-1]
     return SurveyedSource(
         type=model.type,
         description=source.description,

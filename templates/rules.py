@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from templates import arm_id
+from templates.channel_rules import check_channel_source, check_channel_targets
 from templates.checks import parse
 from templates.data_disk_rules import check_data_disks
 from templates.durations import DurationError, parse_duration
@@ -115,8 +116,7 @@ def _check_source(data: Any, pointer: str, report: Report) -> None:  # noqa: ANN
     if source.type == "ManagedImage":
         _check_id(arm_id.parse_managed_image, source.image_id, join(pointer, "imageId"), report)
     elif source.type == "SharedImageVersion":
-        at = join(pointer, "imageVersionId")
-        _check_id(arm_id.parse_image_version, source.image_version_id, at, report)
+        check_channel_source(source, pointer, report)
     elif source.type == "ISO":
         _check_sha256(source.sha256_checksum, join(pointer, "sha256Checksum"), report)
         check_iso(source, pointer, report, _check_duration)
@@ -153,6 +153,7 @@ def _check_distribute(targets: Any, pointer: str, report: Report) -> None:  # no
         elif isinstance(target, SharedImageDistributor):
             _check_id(arm_id.parse_gallery_image, target.gallery_image_id, join(at, "galleryImageId"), report)
             _check_regions(target, at, report)
+            check_channel_targets(target, at, report)
 
 
 def _check_regions(target: SharedImageDistributor, pointer: str, report: Report) -> None:

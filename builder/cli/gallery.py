@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from builder.cli import gallery_audit, gallery_usage
+from builder.cli.gallery_channel import app as channel_app
 from builder.cli.gallery_definition import app as definition_app
 from builder.cli.gallery_version import Region, show_version
 from builder.cli.gallery_version import app as version_app
@@ -19,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Look after galleries. Names (gallery, gallery/definition, gallery/definition/1.0.0) or ARM ids.",
 )
+app.add_typer(channel_app, name="channel")
 app.add_typer(definition_app, name="definition")
 app.add_typer(version_app, name="version")
 gallery_usage.register(app)

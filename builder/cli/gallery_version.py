@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 Version = Annotated[
-    str, typer.Argument(metavar="VERSION", help="GALLERY/DEFINITION/1.0.0 (or latest), or ARM id.")
+    str, typer.Argument(metavar="VERSION", help="GALLERY/DEFINITION/1.0.0 (or latest, @CHANNEL), or ARM id.")
 ]
 Region = Annotated[str | None, typer.Option("--region", "-r", help="As seen from this region.")]
 
@@ -69,12 +69,43 @@ def delete(version: Version, *, yes: Yes = False) -> None:
     typer.echo(f"Deleted {registry.delete_version(str(found)).id}")
 
 
+@app.command()
+def revoke(
+    version: Version,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; whoever meets it is told.")],
+    descendants: Annotated[
+        bool, typer.Option("--descendants", help="Also the versions that were made from it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Let nobody build on a version any more; it stays, and 'latest' passes it over."""
+    from builder.cli.lineage import tell_revoked
+    from builder.registry.lookup import version_id
+
+    registry = open_registry()
+    record = registry.find_version(version_id(registry, version))
+    tell_revoked(registry, record, reason, descendants=descendants, json=json)
+
+
+@app.command()
+def unrevoke(version: Version) -> None:
+    """Allow a version as a source again."""
+    from builder.registry.lookup import version_id
+
+    registry = open_registry()
+    typer.echo(f"{registry.unrevoke_version(version_id(registry, version)).id} may be a source again")
+
+
 def show_version(record: VersionRecord, *, json: bool) -> None:
     """Print one version."""
     from builder.as_json import to_json
+    from builder.cli.lineage import made_of, revoked_text
 
+    found = open_registry().list_channels(record.definition_id)
+    channels = [channel.name for channel in found if channel.version == record.version]
     if json:
-        print_json(to_json(record))
+        print_json({**to_json(record), "channels": channels})
         return
     print_facts(
         ("Id", record.id),
@@ -84,8 +115,11 @@ def show_version(record: VersionRecord, *, json: bool) -> None:
         ("Size", human_size(record.size)),
         ("Content", record.digest),
         ("Latest", "excluded" if record.exclude_from_latest else ""),
+        ("Revoked", revoked_text(record)),
+        ("Channels", ", ".join(f"@{name}" for name in channels)),
         ("Source", record.source),
         ("Template", record.template),
+        ("Made of", made_of(record.lineage)),
         ("Run", record.run_id),
         ("Published", f"{record.published_at:%Y-%m-%d %H:%M:%S} UTC" if record.published_at else ""),
         ("Tags", ", ".join(f"{name}={value}" for name, value in record.tags.items())),
@@ -112,7 +146,7 @@ def _rows(records: list[VersionRecord]) -> list[tuple[object, ...]]:
             (
                 "/".join((*record.id.split("/")[8:11:2], record.version)),
                 record.state,
-                "excluded" if record.exclude_from_latest else "",
+                "revoked" if record.revoked_at else "excluded" if record.exclude_from_latest else "",
                 ", ".join(replica.region for replica in record.replicas),
                 human_size(main.size_on_disk) if main else "",
                 f"{record.published_at:%Y-%m-%d %H:%M}" if record.published_at else "",

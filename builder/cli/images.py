@@ -53,6 +53,7 @@ def list_(*, json: Json = False) -> None:
 def show(image: Image, *, json: Json = False) -> None:
     """Show one managed image."""
     from builder.as_json import to_json
+    from builder.cli.lineage import made_of
 
     record = _find(image)
     if json:
@@ -68,6 +69,7 @@ def show(image: Image, *, json: Json = False) -> None:
         *((f"Data disk {disk.lun}", data_disk_text(disk)) for disk in record.data_disks),
         ("Source", record.source),
         ("Template", record.template),
+        ("Made of", made_of(record.lineage)),
         ("Run", record.run_id),
         ("Created", f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Tags", ", ".join(f"{name}={value}" for name, value in record.tags.items())),

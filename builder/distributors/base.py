@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from builder.changes import Change
 from builder.disk.data_disk import DataDiskSize
@@ -47,8 +47,9 @@ class FinishedImage:
     """The flattened result: a fixed VHD in the home (same file system as images and regions).
 
     `virtual_size` in bytes; `digest_of` gives the digest that identifies the content (data extents, not
-    holes), and waits for it when it is still being taken. `reused`: an earlier build made it. `plan` as in
-    ExpectedImage.
+    holes), and waits for it when it is still being taken. `reused`: an earlier build made it. `parent` is the
+    id of the gallery version or managed image it was made from, `lineage` what builder/lineage.py says.
+    `plan` as in ExpectedImage.
     """
 
     vhd: Path
@@ -63,6 +64,8 @@ class FinishedImage:
     reused: bool = False
     data_disks: tuple[FinishedDataDisk, ...] = ()
     plan: Mapping[str, str] | None = None
+    parent: str = ""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

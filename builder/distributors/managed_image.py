@@ -146,4 +146,6 @@ class ManagedImageDistributor:
             created_at=datetime.now(UTC),
             data_disks=data_disks,
             plan=image.plan,
+            parent=image.parent,
+            lineage=image.lineage or None,
         )

@@ -13,7 +13,7 @@ from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
 from builder.distributors.files import folder_name, link_data_disks, link_into_home
 from builder.distributors.regions import PlannedRegion, plan_regions
-from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundError
+from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundError, PreflightError
 from builder.registry import rules
 from builder.registry.fits import ImageKind, check_fits
 from builder.registry.limits import Limits
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.distributors.base import ExpectedImage, FinishedImage
-    from builder.registry.records import DefinitionRecord, VersionRecord
+    from builder.registry.records import ChannelRecord, DefinitionRecord, VersionRecord
     from builder.services import Services
     from templates.arm_id import GalleryImageId
     from templates.model.distribute import SharedImageDistributor as SharedImageModel
@@ -58,18 +58,18 @@ class SharedImageDistributor:
         self._check_kind(definition, expected)
         regions = self._regions(definition)
         version = self._check_version(expected)
-        return f"{version} of {definition.label} in {', '.join(region.name for region in regions)}"
+        self._check_channels(definition)
+        channels = ", ".join(f"@{name}" for name in self._model.extensions.channels)
+        where = ", ".join(region.name for region in regions)
+        return f"{version} of {definition.label} in {where}{f', then {channels}' if channels else ''}"
 
     def changes(self) -> tuple[Change, ...]:
         """The version; without its number when that is not known before it is distributed."""
         definition = self._services.registry.find_definition(str(self._image.definition))
         regions = ", ".join(region.name for region in self._regions(definition))
-        named = self._image.definition
-        if self._image.version is not None:
-            named = named.child("versions", self._image.version)
-        name = self._reserved.id if self._reserved else str(named)
+        name = self._reserved.id if self._reserved else str(self._image)
         hidden = ", excluded from latest" if self._model.exclude_from_latest else ""
-        return (Change("create", "imageVersion", name, f"in {regions}{hidden}"),)
+        return (Change("create", "imageVersion", name, f"in {regions}{hidden}"), *self._channel_changes())
 
     def distribute(self, image: FinishedImage) -> Artifact:
         """Number, link into every region, publish. A failure takes all of it back."""
@@ -92,6 +92,7 @@ class SharedImageDistributor:
         main = done.replica()
         if main is None:
             raise BuildError(f"The version {done.id} was published without a copy.")
+        self._tell_channels(done)
         return Artifact(
             run_output=self._model.run_output_name,
             type="SharedImage",
@@ -147,6 +148,47 @@ class SharedImageDistributor:
             number = rules.format_version(rules.source_number(expected.source_version))
             return f"a version after the source's {number}"
         return "the next version"
+
+    def _check_channels(self, definition: DefinitionRecord) -> None:
+        """A version whose number is known must not be below where its channels are: they only go forward."""
+        if self._reserved is None:
+            return
+        number = rules.parse_version(self._reserved.version)
+        for channel in self._channels(definition.id):
+            if rules.parse_version(channel.version) > number:
+                raise PreflightError(
+                    f"The channel '{channel.name}' of {definition.label} is at {channel.version} already; "
+                    f"publishing {self._reserved.version} would not move it.",
+                    hint="Channels move forward only: take a higher version or leave the channel out. By "
+                    f"hand: build gallery channel set {definition.label} {channel.name} VERSION --force",
+                )
+
+    def _channel_changes(self) -> list[Change]:
+        there = self._channels(str(self._image.definition))
+        at = {channel.name.casefold(): channel.version for channel in there}
+        return [
+            Change("update", "channel", name, f"from {before}")
+            if (before := at.get(name.casefold()))
+            else Change("create", "channel", name)
+            for name in self._model.extensions.channels
+        ]
+
+    def _channels(self, definition_id: str) -> list[ChannelRecord]:
+        """Those that the target moves and that are there."""
+        wanted = {name.casefold() for name in self._model.extensions.channels}
+        if not wanted:
+            return []
+        found = self._services.registry.list_channels(definition_id)
+        return [channel for channel in found if channel.name.casefold() in wanted]
+
+    def _tell_channels(self, done: VersionRecord) -> None:
+        """Say of a channel that was further already: the version is published all the same."""
+        for channel in self._channels(done.definition_id):
+            if channel.version != done.version:
+                self._services.bus.warn(
+                    f"The channel '{channel.name}' stays at {channel.version}: {done.version} is below it.",
+                    code="ChannelNotMoved",
+                )
 
     def _reserve(self, name: str | None, run_id: str, source_version: str | None = None) -> VersionRecord:
         with deferred():  # what is reserved is known to `release`
@@ -209,4 +251,7 @@ class SharedImageDistributor:
             exclude_from_latest=self._model.exclude_from_latest,
             replication_mode=self._model.replication_mode,
             tags=dict(self._model.artifact_tags),
+            parent=image.parent,
+            lineage=image.lineage or None,
+            channels=self._model.extensions.channels,
         )

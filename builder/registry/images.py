@@ -35,7 +35,7 @@ class Images(Part):
             row.size, row.size_on_disk, row.digest = record.size, record.size_on_disk, record.digest
             row.source, row.template, row.run_id = record.source, record.template, record.run_id
             row.os_state = record.os_state
-            row.parent_key, row.lineage = record.parent.lower(), as_json(record.lineage)
+            row.parent_key, row.lineage = record.parent.casefold(), as_json(record.lineage)
             row.plan = dict(record.plan) if record.plan else None
             row.tags = dict(record.tags)
             row.created_at, row.created_by = record.created_at, str(self.caller)

@@ -27,11 +27,14 @@ def definition_id(registry: Registry, text: str) -> str:
 
 
 def version_id(registry: Registry, text: str) -> str:
-    """The id of a version given by id or `gallery/definition/version`. Raises NotFoundError, UsageError."""
-    if text.startswith("/"):
-        return text
-    gallery, definition, version = _parts(text, 3, "GALLERY/DEFINITION/VERSION")
-    return f"{registry.find_gallery_by_name(gallery).id}/images/{definition}/versions/{version}"
+    """The id of a version given by id or `gallery/definition/version`, where `@prod` instead of a number is
+    the version that channel points to now. Raises NotFoundError, UsageError.
+    """
+    if not text.startswith("/"):
+        gallery, definition, version = _parts(text, 3, "GALLERY/DEFINITION/VERSION")
+        text = f"{registry.find_gallery_by_name(gallery).id}/images/{definition}/versions/{version}"
+    owner, _, last = text.rpartition("/versions/")
+    return registry.find_channel(owner, last[1:]).version_id if owner and last.startswith("@") else text
 
 
 def image_id(registry: Registry, text: str, subscription: str) -> str:

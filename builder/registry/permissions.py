@@ -70,6 +70,19 @@ PERMISSIONS: Mapping[str, Need] = {
     "find_version": result(f"{_VERSIONS}/read"),
     "list_versions": each(f"{_VERSIONS}/read"),
     "delete_version": on(f"{_VERSIONS}/delete"),
+    # channels: of a definition, as its properties are
+    **{f"{verb}_channel": on("galleries/images/write") for verb in ("set", "remove", "undo")},
+    "find_channel": on("galleries/images/read"),
+    "channel_version": on(f"{_VERSIONS}/read"),
+    "channel_history": on("galleries/images/read"),
+    "list_channels": each("galleries/images/read"),
+    # ancestry: who may read something may know what it was made from
+    "ancestors": on(f"{_VERSIONS}/read"),
+    "descendants": each(f"{_VERSIONS}/read", arg="limit"),  # wherever they are: each for itself
+    "newest_version": on(f"{_VERSIONS}/read"),
+    "find_by_key": on(f"{_VERSIONS}/read"),
+    "revoke_version": on(f"{_VERSIONS}/write"),
+    "unrevoke_version": on(f"{_VERSIONS}/write"),
     # managed images
     "put_image": on("images/write"),
     "find_image": on("images/read"),

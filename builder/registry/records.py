@@ -173,6 +173,7 @@ class Delivery:
     end_of_life: str | None = None
     parent: str = ""
     lineage: Mapping[str, Any] | None = None
+    channels: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,48 @@ class ImageRecord:
     def files(self) -> tuple[Path, ...]:
         """Every file it has: the OS disk first."""
         return (self.path, *(disk.path for disk in self.data_disks))
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """What something was made from. `record` is None when it is gone: deleted, or another content is under
+    its id now.
+    """
+
+    id: str
+    record: VersionRecord | ImageRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRecord:
+    """A named pointer to a version."""
+
+    name: str
+    definition_id: str
+    version_id: str
+    version: str
+    moved_at: datetime
+    moved_by: str
+
+    @property
+    def scope(self) -> str:
+        """What decides who may see it."""
+        return self.definition_id
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMove:
+    """One move of a channel: the numbers it pointed to before and afterwards, "" for nowhere. `run_id` is the
+    build's that moved it, "" when a person did.
+    """
+
+    deed: Literal["set", "undo", "remove"]
+    before: str
+    after: str
+    forced: bool
+    run_id: str
+    at: datetime
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

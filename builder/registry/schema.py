@@ -133,7 +133,7 @@ class VersionRow(Base):
     block_deletion_before_end_of_life: Mapped[bool] = mapped_column(default=False, server_default=false())
     # What it was made from: the key of a gallery version or managed image, "" for anything else.
     parent_key: Mapped[str] = mapped_column(default="", server_default="")
-    # templateDigest, sourceDigest, layers (their ids), inputs (each with name and digest).
+    # What `builder/lineage.py` makes: source, template, templateDigest, layers, inputs, goldsmith.
     lineage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     revoked_at: Mapped[datetime | None]
     revoked_by: Mapped[str] = mapped_column(default="", server_default="")
@@ -210,6 +210,26 @@ class ChannelRow(Base):
     moved_at: Mapped[datetime]
     moved_by: Mapped[str]
     version: Mapped[VersionRow] = relationship(lazy="joined")
+
+
+class ChannelMoveRow(Base):
+    """One move of a channel: where it pointed before and afterwards, as numbers, "" for nowhere. It stays
+    when the channel or a version goes.
+    """
+
+    __tablename__ = "channel_moves"
+    __table_args__ = (Index("channel_moves_by_channel", "definition_key", "name_key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    definition_key: Mapped[str] = mapped_column(ForeignKey("definitions.key", ondelete="CASCADE"))
+    name_key: Mapped[str]
+    # set, undo, remove
+    deed: Mapped[str]
+    before: Mapped[str]
+    after: Mapped[str]
+    forced: Mapped[bool]
+    run_id: Mapped[str]
+    at: Mapped[datetime]
+    by: Mapped[str]
 
 
 class ImageRow(Base):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Self
 
 from builder.registry.audit import Audit
+from builder.registry.channels import Channels
 from builder.registry.definitions import Definitions
 from builder.registry.errors import RegistryError
 from builder.registry.galleries import Galleries
 from builder.registry.images import Images
 from builder.registry.limits import Limits
+from builder.registry.lineage import Lineage
 from builder.registry.orphans import Orphans
 from builder.registry.permissions import guarded
 from builder.registry.records import Delivery
@@ -22,7 +24,7 @@ __all__ = ["Delivery", "Registry", "RegistryError"]
 
 
 @guarded
-class Registry(Galleries, Definitions, Versions, Images, Schedules, Orphans, Roles, Audit):
+class Registry(Galleries, Definitions, Versions, Channels, Lineage, Images, Schedules, Orphans, Roles, Audit):
     """`Registry(home)`: everything that was built and where it is.
 
     Every method is one transaction and hands out frozen records; several processes may use it at

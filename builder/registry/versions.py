@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from builder.errors import ConflictError, InUseError, NotFoundError
 from builder.owner import current_owner
-from builder.registry import holder, rules
+from builder.registry import channels, holder, rules
 from builder.registry.galleries import DECLARE_HINT
 from builder.registry.part import arm_key, as_json, not_found, now
 from builder.registry.places import remove_file
@@ -69,8 +69,10 @@ class Versions(VersionRows):
             row.replication_mode = delivery.replication_mode
             row.tags = dict(delivery.tags)
             row.end_of_life = delivery.end_of_life
-            row.parent_key, row.lineage = delivery.parent.lower(), as_json(delivery.lineage)
+            row.parent_key, row.lineage = delivery.parent.casefold(), as_json(delivery.lineage)
             row.replicas = [self._replica_row(replica) for replica in delivery.replicas]
+            for channel in delivery.channels:
+                channels.advance(session, row, channel, str(self.caller))
             session.flush()
             return self._version(row)
 
@@ -116,8 +118,10 @@ class Versions(VersionRows):
         with self._db.read() as session:
             return [self._version(row) for row in session.scalars(query)]
 
-    def delete_version(self, arm_id: str) -> VersionRecord:
-        """Forget a version and remove its files. Raises NotFoundError, ConflictError while it is made."""
+    def delete_version(self, arm_id: str, *, force: bool = False) -> VersionRecord:
+        """Forget a version and remove its files. Raises NotFoundError, ConflictError while it is made or,
+        unless `force` is given, a channel points to it.
+        """
         image = parse_image_version(arm_id)
         with self._db.write() as session:
             definition = _definition(session, image)
@@ -126,6 +130,7 @@ class Versions(VersionRows):
                 raise not_found(image.definition.child("versions", image.version or ""))
             if row.state == CREATING and holder.is_held(row):
                 raise ConflictError(f"The version {row.id} is being made by a running build ({row.run_id}).")
+            channels.release(session, row, str(self.caller), force=force)
             record = self._version(row)
             session.delete(row)
         # Row first: a crash in between leaves an orphan for gc, never a version without its file.

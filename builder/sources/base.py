@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from builder.disk.data_disk import DataDisk, DataDiskSize
 from builder.disk.graph import BlockGraph
@@ -37,8 +37,10 @@ class ResolvedSource:
     `devices` is the hardware its guest has drivers for. `seeded`: whether a guest of it takes our
     cloud-init seed, as far as is known; without it nobody enters the finished image to validate it.
     `frozen` says what a source that gives another disk tomorrow (a bootstrap, an address whose file changes)
-    gave here, when it is cached. `data_disks` are what the image has beside its OS disk. `plan` is
-    the purchase plan it is sold under (name, publisher, product).
+    gave here, when it is cached. `data_disks` are what the image has beside its OS disk. `parent` is the id
+    of the gallery version or managed image it is, "" for anything else; `origin` says for a machine what it
+    is: type, id, urn or uri, version, digest (builder/lineage.py). `plan` is the purchase
+    plan it is sold under (name, publisher, product).
     """
 
     identity: str
@@ -56,6 +58,8 @@ class ResolvedSource:
     frozen: str = ""
     data_disks: tuple[DataDiskSize, ...] = ()
     plan: Mapping[str, str] | None = None
+    parent: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class GalleryVersionSource:
-    """Starts from `source.imageVersionId` in the local registry; `latest` is resolved here, once."""
+    """Starts from `source.imageVersionId` in the local registry; `latest`, or the channel that
+    `x-goldsmith` names, is resolved here, once.
+    """
 
     def __init__(self, model: SharedImageVersionSource, services: Services) -> None:
         self._model = model
@@ -48,6 +50,8 @@ class GalleryVersionSource:
             devices=usual_devices(record.os_type),
             data_disks=sizes_of(self._replica.data_disks),
             plan=self._definition.plan,
+            parent=record.id,
+            origin=self._origin(record),
         )
 
     def prepare(self) -> SourceDisk:
@@ -59,6 +63,11 @@ class GalleryVersionSource:
     def _identity(self) -> str:
         record = self._record
         return identity_of(record.digest, record.id, record.created_at.isoformat())
+
+    def _origin(self, record: VersionRecord) -> dict[str, str]:
+        channel = self._model.extensions.channel
+        found = {"id": record.id, "version": record.version, "digest": self._identity}
+        return {"type": self._model.type, **found, **({"channel": channel} if channel else {})}
 
     @property
     def _what(self) -> str:
@@ -76,11 +85,10 @@ class GalleryVersionSource:
 
     @cached_property
     def _record(self) -> VersionRecord:
-        registry = self._services.registry
         definition_id = str(parse_image_version(self._model.image_version_id).definition)
         try:
-            record = registry.find_version(self._model.image_version_id)
             definition = self._definition
+            record = self._find(definition_id)
         except NotFoundError as error:
             raise with_known(error, *self._known(definition_id)) from error
         if record.os_state != "Generalized":
@@ -104,6 +112,12 @@ class GalleryVersionSource:
     def _definition(self) -> DefinitionRecord:
         named = parse_image_version(self._model.image_version_id).definition
         return self._services.registry.find_definition(str(named))
+
+    def _find(self, definition_id: str) -> VersionRecord:
+        channel = self._model.extensions.channel
+        if channel is None:
+            return self._services.registry.find_version(self._model.image_version_id)
+        return self._services.registry.channel_version(definition_id, channel)
 
     def _known(self, definition_id: str) -> tuple[str, list[str]]:
         registry = self._services.registry

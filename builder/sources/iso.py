@@ -144,6 +144,7 @@ class IsoSource:
             size=meta.size,
             cached=True,
             seeded=entry is None or entry.seeded,
+            origin=self._lineage(entry.version if entry else "", meta.identity),
         )
 
     def _to_install(self) -> ResolvedSource:
@@ -155,16 +156,30 @@ class IsoSource:
         name = release.name if release else f"the system on {self._file.name}"
         read_only = self._services.read_only
         draw = self._cache.known_identity if read_only else self._cache.next_identity
+        identity = draw(self._key)
         come = "" if self._file.here() else f", downloaded from {self._file.shown}"
         return ResolvedSource(
-            identity=draw(self._key),
+            identity=identity,
             description=f"{name} ({self._file.name})",
             os_type="Linux",
             generation=self._wishes.generation,
             exact_version=release.version if release else f"sha256:{self._model.sha256_checksum[:12]}",
             size=self._wishes.disk_size_gb * GIB,
             means=f"installed by the installer on {self._file.name}{come}, once",
+            origin=self._lineage(release.version if release else "", identity),
         )
+
+    def _lineage(self, version: str, base: str) -> dict[str, str]:
+        """`digest` is the medium's, `base` names the disk that its installer made."""
+        own = {"kickstart": hashlib.sha256(self._own.encode()).hexdigest()} if self._own is not None else {}
+        return {
+            "type": self._model.type,
+            "uri": self._file.kept_name,
+            "version": version,
+            "digest": self._model.sha256_checksum.lower(),
+            "base": base,
+            **own,
+        }
 
     def _medium_here(self) -> Medium | None:
         path = self._file.here()

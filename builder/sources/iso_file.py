@@ -14,6 +14,7 @@ from builder.download.network import Network
 from builder.download.reading import path_of
 from builder.errors import NotFoundError, PreflightError
 from builder.events import Wait
+from builder.lineage import without_user
 
 if TYPE_CHECKING:
     from builder.services import Services
@@ -53,6 +54,13 @@ class IsoFile:
     def shown(self) -> str:
         """The address as it may be shown: a token in it is a secret."""
         return public_url(self._uri) if self._is_far else self._path
+
+    @property
+    def kept_name(self) -> str:
+        """What a later look finds it by: its address, or its whole path without the user's name."""
+        if self._is_far:
+            return self.shown
+        return without_user(str((self._services.base_dir / Path(self._path).expanduser()).absolute()))
 
     def here(self) -> Path | None:
         """Where it lies on this machine; None when it has to be downloaded.

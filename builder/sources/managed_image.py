@@ -46,6 +46,13 @@ class ManagedImageSource:
             devices=usual_devices(record.os_type),
             data_disks=sizes_of(record.data_disks),
             plan=record.plan,
+            parent=record.id,
+            origin={
+                "type": self._model.type,
+                "id": record.id,
+                "digest": self._identity,
+                "created": record.created_at.isoformat(),
+            },
         )
 
     def prepare(self) -> SourceDisk:

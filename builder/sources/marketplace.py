@@ -206,6 +206,14 @@ class MarketplaceSource:
             devices=entry.image.devices,
             frozen=self._frozen,
             plan=plan_of(entry.image, self._model.plan_info),
+            origin={
+                "type": self._model.type,
+                "urn": entry.urn,
+                "version": entry.version,
+                "digest": identity,
+                "asked": self._model.version,
+                "recipe": entry.recipe.kind,
+            },
         )
 
     def _identity(self) -> tuple[str, int, bool]:

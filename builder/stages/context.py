@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from builder.cancellation import Interrupted
 from builder.errors import BuildTimeoutError, CancelledError
@@ -66,6 +66,8 @@ class BuildContext:
     """The account that the template declares to enter the source by; None: one is made."""
     data_disks: tuple[DataDiskSize, ...] = ()
     """What the image will have beside its OS disk: the source's, and after them the template's."""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    """What is recorded with every image (builder/lineage.py)."""
 
     @property
     def bus(self) -> EventBus:

@@ -139,6 +139,8 @@ def finished(
         run_id=context.run.run_id,
         source_version=context.source.version_number,
         plan=context.source.plan,
+        parent=context.source.parent,
+        lineage=context.lineage,
     )
 
 

@@ -7,6 +7,7 @@ from templates.model.distribute import (
     LatestVersioning,
     ManagedImageDistributor,
     SharedImageDistributor,
+    SharedImageExtensions,
     SourceVersioning,
     TargetRegion,
     VhdDistributor,
@@ -24,6 +25,7 @@ from templates.model.image_template import (
     VnetConfig,
 )
 from templates.model.source import (
+    GalleryVersionExtensions,
     IsoExtensions,
     IsoSource,
     ManagedImageSource,
@@ -56,6 +58,7 @@ __all__ = [
     "ExtensionStep",
     "FileStep",
     "Gallery",
+    "GalleryVersionExtensions",
     "GuestAccess",
     "Identifier",
     "ImageDefinition",
@@ -75,6 +78,7 @@ __all__ = [
     "ScriptStep",
     "SecretRef",
     "SharedImageDistributor",
+    "SharedImageExtensions",
     "SharedImageVersionSource",
     "ShellStep",
     "Source",

@@ -61,6 +61,14 @@ class ManagedImageDistributor(Distributor):
     location: str = Field(description="Region of the image")
 
 
+class SharedImageExtensions(Model):
+    """`x-goldsmith` of a SharedImage target."""
+
+    channels: list[str] = Field(
+        default_factory=list, description="Channels that point to the version once it is published"
+    )
+
+
 class SharedImageDistributor(Distributor):
     """A version of an image definition in a gallery."""
 
@@ -80,6 +88,11 @@ class SharedImageDistributor(Distributor):
         default=None, description="Regions the version is replicated to"
     )
     versioning: Versioning | None = Field(default=None, description="How an automatic version number is made")
+    extensions: SharedImageExtensions = Field(
+        default_factory=SharedImageExtensions,
+        alias="x-goldsmith",
+        description="What AIB has no word for; Azure refuses it",
+    )
 
 
 Distribute = Annotated[

@@ -35,12 +35,26 @@ class ManagedImageSource(Model):
     image_id: str = Field(description="ARM id of a managed image")
 
 
+class GalleryVersionExtensions(Model):
+    """`x-goldsmith` of a gallery version as a source."""
+
+    channel: str | None = Field(
+        default=None,
+        description="Start from the version this channel points to; imageVersionId ends in /versions/latest",
+    )
+
+
 class SharedImageVersionSource(Model):
     """A gallery version, by its ARM id; its last segment may be `latest`."""
 
     type: Literal["SharedImageVersion"]
     image_version_id: str = Field(
         description="ARM id of a gallery version; 'latest' is resolved when the build runs"
+    )
+    extensions: GalleryVersionExtensions = Field(
+        default_factory=GalleryVersionExtensions,
+        alias="x-goldsmith",
+        description="What AIB has no word for; Azure refuses it",
     )
 
 

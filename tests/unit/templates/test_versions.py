@@ -65,7 +65,13 @@ UNIONS = {
 # In the schemas, and nothing of the template: nested triggers are a resource of their own.
 NO_FIELDS = {"imageTemplates": {"resources"}}
 # `x-goldsmith`, which no schema has.
-OURS = {StepExtensions, TemplateExtensions, m.IsoExtensions}
+OURS = {
+    StepExtensions,
+    TemplateExtensions,
+    m.GalleryVersionExtensions,
+    m.IsoExtensions,
+    m.SharedImageExtensions,
+}
 # The newest models require more than the schemas do, since nothing can be built without.
 WE_REQUIRE = {m.PlatformImageSource: {"publisher", "offer", "sku"}}
 

@@ -81,6 +81,22 @@ def _channels() -> None:
         *_required("moved_by"),
         sa.UniqueConstraint("definition_key", "name_key"),
     )
+    op.create_table(
+        "channel_moves",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column(
+            "definition_key",
+            sa.String(),
+            sa.ForeignKey("definitions.key", ondelete="CASCADE"),
+            nullable=False,
+        ),
+        *_required("name_key", "deed", "before", "after"),
+        sa.Column("forced", sa.Boolean(), nullable=False),
+        *_required("run_id"),
+        sa.Column("at", _TIME, nullable=False),
+        *_required("by"),
+    )
+    op.create_index("channel_moves_by_channel", "channel_moves", ["definition_key", "name_key"])
 
 
 def _access() -> None:

@@ -1,0 +1,44 @@
+"""A revoked gallery version is no source any more, whatever lies in the cache of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.errors import PreflightError
+from builder.registry.records import VersionRecord
+
+if TYPE_CHECKING:
+    from builder.services import Services
+    from builder.sources.base import ResolvedSource
+
+
+class RevokedError(PreflightError):
+    """The source is a gallery version that somebody revoked."""
+
+    code = "Revoked"
+
+
+def check_revoked(source: ResolvedSource, services: Services) -> None:
+    """Raises RevokedError for a revoked version; warns about one that was made from a revoked one."""
+    if not source.parent:
+        return
+    registry = services.registry
+    record = registry.find_by_key(source.parent)
+    if isinstance(record, VersionRecord) and record.revoked_at is not None:
+        newest = registry.newest_version(record.definition_id)
+        raise RevokedError(
+            f"The gallery version {record.id} is revoked: {record.revoked_reason}",
+            details=(f"by {record.revoked_by} on {record.revoked_at:%Y-%m-%d %H:%M} UTC",),
+            hint=f"The newest good version is {newest.version}: {newest.id}"
+            if newest is not None
+            else "There is no other good version of it; build one, or choose another source.",
+        )
+    if record is None:
+        return
+    for ancestor in registry.ancestors(record.id):
+        above = ancestor.record
+        if isinstance(above, VersionRecord) and above.revoked_at is not None:
+            services.bus.warn(
+                f"The source was made from {above.id}, which is revoked: {above.revoked_reason}",
+                code="AncestorRevoked",
+            )
