@@ -43,6 +43,7 @@ class BuildOptions:
     wait: bool = False
     no_cache: bool = False
     from_step: str | None = None
+    wait_for_replicas: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ def build_job(
             output_dir=output_dir.absolute(),
             run_id=run.run_id,
             keep_unfinished=options.on_error == "keep",
+            wait_for_replicas=options.wait_for_replicas,
         )
         bus.emit(PhaseFinished(name=START_UP, seconds=round(begun, 3), where="engine", stage=""))
         for diagnostic in document.diagnostics:

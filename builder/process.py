@@ -173,6 +173,24 @@ def spawn(
                     stream.close()
 
 
+def detach(argv: Argv, *, log: Path, env: Mapping[str, str], cwd: Path) -> int:
+    """Start a program that outlives this process and its terminal; what it says goes to `log`. Returns its
+    pid. For work that can be killed at any moment: nobody waits for it. Raises OSError.
+    """
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            [os.fspath(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env={**os.environ, **env},
+            cwd=cwd,
+            start_new_session=True,
+        )
+    child.returncode = 0  # not ours to wait for: no warning when this object goes
+    return child.pid
+
+
 def kill_group(child: subprocess.Popen[bytes], *, grace: float = KILL_GRACE_SECONDS) -> None:
     """End a child and what it started: SIGTERM, then SIGKILL after `grace` seconds.
 

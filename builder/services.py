@@ -15,6 +15,7 @@ from builder.settings import Home, Settings
 
 if TYPE_CHECKING:
     from builder.registry.store import Registry
+    from builder.replication.place import Places
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Services:
     the build under way, empty in other verbs. `read_only`: somebody only asks what a build would do;
     nothing in the home is written then, and what is reserved is reserved in a copy of the registry.
     `keep_unfinished`: what a failed upload left stays, to be continued (--on-error keep).
+    `wait_for_replicas` False: a version is out when it is in its own region, the others follow.
     """
 
     home: Home
@@ -36,8 +38,16 @@ class Services:
     run_id: str = ""
     read_only: bool = False
     keep_unfinished: bool = False
+    wait_for_replicas: bool = True
     fetched: dict[str, bytes | GoldsmithError] = field(default_factory=dict, repr=False, compare=False)
     """What was read of the addresses in a template, or why not. Copies share it: nothing is read twice."""
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the replicas of regions lie."""
+        from builder.replication.place import Places
+
+        return Places(self.home, self.settings)
 
     @cached_property
     def registry(self) -> Registry:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -20,6 +21,39 @@ from builder.errors import EnvironmentProblem, UsageError
 from builder.notify.targets import Target
 
 _ENV_PREFIX = "GOLDSMITH_"
+
+
+class RegionPlace(BaseModel):
+    """Where a region's replicas lie: a folder, or a URL of fsspec with `options` for its backend. An option
+    of the form {env = "NAME"} is read from the environment when it is needed: no secret stands in the file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme and "://" in value and parts.scheme != "file":
+            if parts.password:
+                raise ValueError(
+                    'a password would be shown: url = "...", options = { password = { env = "NAME" } }'
+                )
+            if not parts.netloc and not parts.path:
+                raise ValueError("the URL names no place")
+            return value.rstrip("/")
+        path = Path(value.removeprefix("file://")).expanduser()
+        if not path.is_absolute() or path == Path("/"):
+            raise ValueError("an absolute path of a folder, or a URL such as s3://bucket/images")
+        return str(path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder."""
+        return "://" not in self.url
 
 
 class Settings(BaseModel):
@@ -59,6 +93,11 @@ class Settings(BaseModel):
         description="the service principal that uses the registry; none: who is logged in",
     )
     audit_days: float = Field(default=90, gt=0, description="how long the registry's audit is kept")
+    regions: dict[str, RegionPlace] = Field(
+        default_factory=dict,
+        description="where the replicas of a region lie: a folder or a URL; none: regions/ in the home",
+    )
+    replication_jobs: int = Field(default=4, ge=1, le=32, description="replicas copied at a time, at most")
     boot_timeout: float = Field(default=900, gt=0, description="boot to SSH, at most")
     cleanup_timeout: float = Field(default=60, gt=0)
     schedule_failures: int = Field(
@@ -82,6 +121,36 @@ class Settings(BaseModel):
         description="after an upload: compare the pages that are there, or read them all back",
     )
     upload_over_http: bool = Field(default=False, description="upload without TLS to other machines, too")
+
+    @field_validator("regions", mode="before")
+    @classmethod
+    def _region_tables(cls, value: Any) -> Any:  # noqa: ANN401 - what a file or a variable holds
+        """`westus = "/mnt/west"` is `westus = { url = "/mnt/west" }`; a variable has the table as JSON."""
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise ValueError('as a variable it is JSON: {"westus": "/mnt/west"}') from None
+        if not isinstance(value, dict):
+            raise ValueError('a table: [regions] with lines such as westus = "/mnt/west"')
+        return {name: {"url": at} if isinstance(at, str) else at for name, at in value.items()}
+
+    @field_validator("regions")
+    @classmethod
+    def _one_place_each(cls, value: dict[str, RegionPlace]) -> dict[str, RegionPlace]:
+        """Keyed by the form regions are compared in."""
+        found: dict[str, RegionPlace] = {}
+        for name, place in value.items():
+            key = name.replace(" ", "").lower()
+            if not key:
+                raise ValueError("a region has a name")
+            if key in found:
+                raise ValueError(f"'{name}' is there twice: case and blanks do not count")
+            for other, taken in found.items():
+                if f"{place.url}/".startswith(f"{taken.url}/") or f"{taken.url}/".startswith(f"{place.url}/"):
+                    raise ValueError(f"'{name}' and '{other}' would lie in each other: {place.url}")
+            found[key] = place
+        return found
 
     @field_validator("debian_mirror", "ubuntu_mirror")
     @classmethod
@@ -123,6 +192,7 @@ class Home:
         self.uploads = self.root / "uploads"
         self.staging = self.root / "staging"
         self.runs = self.root / "runs"
+        self.replication = self.root / "replication"
 
     def ensure(self) -> None:
         """Make it when it is not there. Raises EnvironmentProblem when it cannot be made or written."""

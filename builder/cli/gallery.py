@@ -9,6 +9,7 @@ import typer
 from builder.cli import gallery_audit, gallery_usage
 from builder.cli.gallery_channel import app as channel_app
 from builder.cli.gallery_definition import app as definition_app
+from builder.cli.gallery_replicate import change_regions, regions, replicate, status, verify
 from builder.cli.gallery_version import Region, show_version
 from builder.cli.gallery_version import app as version_app
 from builder.cli.images import Json, Yes, confirm, open_registry, print_facts
@@ -25,6 +26,9 @@ app.add_typer(definition_app, name="definition")
 app.add_typer(version_app, name="version")
 gallery_usage.register(app)
 gallery_audit.register(app)
+version_app.command("regions")(change_regions)
+for _verb in (replicate, status, verify, regions):
+    app.command()(_verb)
 
 Gallery = Annotated[str, typer.Argument(metavar="GALLERY", help="Name or ARM id.")]
 

@@ -10,7 +10,7 @@ from builder.cli.images import Json, Yes, confirm, open_registry, print_facts
 from builder.cli.output import human_size, print_json, print_table
 
 if TYPE_CHECKING:
-    from builder.registry.records import VersionRecord
+    from builder.registry.records import ReplicaRecord, VersionRecord
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -58,15 +58,34 @@ def show(version: Version, *, region: Region = None, json: Json = False) -> None
 
 
 @app.command()
-def delete(version: Version, *, yes: Yes = False) -> None:
-    """Delete an image version and its files; `latest` is refused."""
+def delete(
+    version: Version,
+    *,
+    yes: Yes = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Also when a channel points to it, or a region cannot be reached (what lies there stays).",
+        ),
+    ] = False,
+) -> None:
+    """Delete an image version and its files in every region; `latest` is refused."""
     from builder.registry.lookup import version_id
+    from builder.replication.place import Places
+    from builder.replication.removal import delete_version
+    from builder.settings import Home, load_settings
     from templates.arm_id import parse_image_version
 
     registry = open_registry()
     found = parse_image_version(version_id(registry, version))
     confirm(f"Delete version {found.version} of {found.gallery_name}/{found.definition_name}?", yes=yes)
-    typer.echo(f"Deleted {registry.delete_version(str(found)).id}")
+    home = Home()
+    places = Places(home, load_settings(home))
+    deleted, left = delete_version(registry, places, str(found), force=force)
+    typer.echo(f"Deleted {deleted.id}")
+    for location in left:
+        typer.echo(f"warning: {location} stays, and nothing names it any more.", err=True)
 
 
 @app.command()
@@ -126,8 +145,11 @@ def show_version(record: VersionRecord, *, json: bool) -> None:
     )
     if record.replicas:
         typer.echo()
-        rows = [(r.region, r.count, r.storage_account_type, r.path) for r in record.replicas]
-        print_table(("Region", "Replicas", "Storage", "File"), rows)
+        rows = [
+            (r.region, r.count, r.storage_account_type, _state(r), "yes" if r.usable else "no", r.location)
+            for r in record.replicas
+        ]
+        print_table(("Region", "Replicas", "Storage", "Replication", "Usable", "File"), rows)
     disks = [
         (r.region, disk.lun, human_size(disk.size), disk.path)
         for r in record.replicas
@@ -136,6 +158,14 @@ def show_version(record: VersionRecord, *, json: bool) -> None:
     if disks:
         typer.echo()
         print_table(("Region", "Data disk", "Size", "File"), disks)
+
+
+def _state(replica: ReplicaRecord) -> str:
+    """Azure's state of a region, and how much of the data is there."""
+    total = sum(copy.bytes_total for copy in replica.copies)
+    if replica.state == "Completed" or not total:
+        return replica.state
+    return f"{replica.state}, {100 * sum(copy.bytes_done for copy in replica.copies) // total} %"
 
 
 def _rows(records: list[VersionRecord]) -> list[tuple[object, ...]]:

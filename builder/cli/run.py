@@ -64,6 +64,9 @@ def run(
         int, typer.Option("--jobs", min=1, help="build so many templates at once, as far as this host can")
     ] = 1,
     wait: Annotated[bool, typer.Option("--wait", help="wait while the same template is being built")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="end when a version is in its own region; the others follow")
+    ] = False,
     output_dir: Annotated[Path, typer.Option(help="where a VHD without uri goes")] = Path(),
     events: Annotated[str | None, typer.Option(help="JSON lines to a file, or - for stdout")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="lines instead of a live display")] = False,
@@ -95,7 +98,7 @@ def run(
         )
     from builder.engine import BuildOptions
 
-    options = BuildOptions(on_error, wait, no_cache, from_step)  # type: ignore[arg-type]
+    options = BuildOptions(on_error, wait, no_cache, from_step, not no_wait)  # type: ignore[arg-type]
     faces = Faces(events=events, plain=plain, quiet=quiet)
     if several:
         code = _at_once(reading, asked, faces, output_dir, options, jobs)

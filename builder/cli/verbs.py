@@ -131,6 +131,11 @@ VERBS: tuple[Verb, ...] = (
             "build gallery channel undo mygallery/web prod",
             "build gallery channel history mygallery/web prod",
             "build gallery channel remove mygallery/web prod",
+            "build gallery version regions mygallery/web/1.0.0 --add eastus=2 --remove north",
+            "build gallery regions",
+            "build gallery status mygallery/web/1.0.0",
+            "build gallery replicate --all --jobs 8",
+            "build gallery verify --all --repair",
         ),
     ),
     Verb(

@@ -92,6 +92,46 @@ def _segment_digest(fd: int, places: list[int], total: int) -> bytes:
     return digest.digest() if found else b""
 
 
+class ContentDigest:
+    """The same as `content_digest` of `size` bytes, for one who gets them in order."""
+
+    def __init__(self, size: int) -> None:
+        self._whole = hashlib.sha256(b"goldsmith-extents-2" + size.to_bytes(8, "big"))
+        self._size = size
+        self._at = 0
+        self._rest = b""
+        self._segment = hashlib.sha256()
+        self._found = False
+
+    def update(self, data: bytes) -> None:
+        """The next bytes, however many."""
+        data = self._rest + data
+        last = self._at + len(data) >= self._size
+        whole = len(data) if last else len(data) - len(data) % BLOCK
+        for start in range(0, whole, BLOCK):
+            self._block(data[start : min(start + BLOCK, whole)])
+        self._rest = data[whole:]
+
+    def hexdigest(self) -> str:
+        """Once all are there."""
+        self._close_segment()
+        return self._whole.hexdigest()
+
+    def _block(self, block: bytes) -> None:
+        if self._at % _SEGMENT == 0:
+            self._close_segment()
+        if block != _ZERO[: len(block)]:
+            self._found = True
+            self._segment.update((self._at // BLOCK).to_bytes(8, "big"))
+            self._segment.update(block)
+        self._at += len(block)
+
+    def _close_segment(self) -> None:
+        if self._found:
+            self._whole.update(self._segment.digest())
+        self._segment, self._found = hashlib.sha256(), False
+
+
 def allocated_size(path: Path) -> int:
     """Bytes the file occupies on disk."""
     return path.stat().st_blocks * 512

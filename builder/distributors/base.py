@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from builder.changes import Change
 from builder.disk.data_disk import DataDiskSize
+from builder.errors import PartialDistributionError
 from builder.sources.base import Generation, OsType
 
 
@@ -97,6 +98,16 @@ class Artifact:
         return self.artifact_id or self.uri or str(self.path or "")
 
 
+class PublishedInPartError(PartialDistributionError):
+    """The target was served, but not everywhere it was to be: `artifact` is there."""
+
+    def __init__(
+        self, message: str, *, artifact: Artifact, details: tuple[str, ...] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, details=details, hint=hint)
+        self.artifact = artifact
+
+
 @runtime_checkable
 class Early(Protocol):
     """A distributor that can do a part of its work beside the proof."""
@@ -145,7 +156,9 @@ class Distributor(Protocol):
         """What `distribute` will make, replace and delete; asked after `preflight`. Only looks."""
 
     def distribute(self, image: FinishedImage) -> Artifact:
-        """Make it. All or nothing: a failure leaves no half-made target."""
+        """Make it. All or nothing: a failure leaves no half-made target; PublishedInPartError tells of one
+        that can be used.
+        """
 
     def release(self) -> None:
         """Give up what `preflight` reserved and `distribute` did not use. Never raises."""

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.cancellation import deferred
 from builder.changes import Change
-from builder.disk.data_disk import beside
-from builder.disk.extents import allocated_size
 from builder.distributors.base import Artifact
-from builder.distributors.files import folder_name, link_data_disks, link_into_home
+from builder.distributors.files import folder_name
 from builder.distributors.regions import PlannedRegion, plan_regions
+from builder.distributors.replicas import Replication, check_places, first_copy
 from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundError, PreflightError
 from builder.registry import rules
 from builder.registry.fits import ImageKind, check_fits
 from builder.registry.limits import Limits
-from builder.registry.places import remove_file
-from builder.registry.records import Delivery, ReplicaRecord, region_key
+from builder.registry.location import disk_of
+from builder.registry.records import CopyRecord, Delivery, ReplicaRecord, region_key
 from templates.arm_id import parse_gallery_image
 from templates.model.distribute import SourceVersioning
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from builder.distributors.base import ExpectedImage, FinishedImage
     from builder.registry.records import ChannelRecord, DefinitionRecord, VersionRecord
     from builder.services import Services
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SharedImageDistributor:
-    """Publishes the image as a version: one file per disk and region, all links of the same.
+    """Publishes the image as a version, once it is in the version's own region, and replicates it.
 
     A version named in `galleryImageId` is reserved by `preflight`; one numbered by `versioning`
     (`Latest` when nothing is said, as in AIB) gets its number when it is distributed. One who only
@@ -57,6 +56,7 @@ class SharedImageDistributor:
         definition = self._services.registry.find_definition(str(self._image.definition))
         self._check_kind(definition, expected)
         regions = self._regions(definition)
+        check_places(self._services, definition.location, [region.name for region in regions])
         version = self._check_version(expected)
         self._check_channels(definition)
         channels = ", ".join(f"@{name}" for name in self._model.extensions.channels)
@@ -72,38 +72,30 @@ class SharedImageDistributor:
         return (Change("create", "imageVersion", name, f"in {regions}{hidden}"), *self._channel_changes())
 
     def distribute(self, image: FinishedImage) -> Artifact:
-        """Number, link into every region, publish. A failure takes all of it back."""
+        """Number, put into the version's own region, publish, and replicate to the others. A failure before
+        it is published takes all of it back; PublishedInPartError tells of one after.
+        """
         registry = self._services.registry
         definition = registry.find_definition(str(self._image.definition))
         regions = self._regions(definition)
         version = self._reserved or self._reserve(None, image.run_id, image.source_version)
-        replicas: list[ReplicaRecord] = []
+        own = next(one for one in regions if region_key(one.name) == region_key(definition.location))
         try:
-            for region in regions:
-                self._services.deadline.remaining()
-                replicas.append(self._replicate(image, version, region))
+            self._services.deadline.remaining()
+            first = self._first_copy(image, version, own)
+            replicas = [first if one is own else self._planned(version, one, first) for one in regions]
             with deferred():
                 done = registry.complete_version(version.id, self._delivery(image, replicas))
                 self._reserved = None
         except BaseException:
             with deferred():
-                self._take_back(version, regions, image)
+                self._take_back(version, own, image)
             raise
-        main = done.replica()
-        if main is None:
-            raise BuildError(f"The version {done.id} was published without a copy.")
         self._tell_channels(done)
-        return Artifact(
-            run_output=self._model.run_output_name,
-            type="SharedImage",
-            path=main.path,
-            artifact_id=done.id,
-            version=done.version,
-            size=done.size,
-            size_on_disk=main.size_on_disk,
-            tags=done.tags,
-            data_disks=main.files[1:],
-        )
+        artifact = self._artifact(done)
+        if any(replica.state != "Completed" for replica in done.replicas):
+            Replication(self._services, image, artifact).run()
+        return artifact
 
     def release(self) -> None:
         """Give the reserved number back."""
@@ -197,35 +189,62 @@ class SharedImageDistributor:
             )
             return self._reserved
 
-    def _place(self, version: VersionRecord, region: PlannedRegion) -> Path:
+    def _place(self, version: VersionRecord, region: PlannedRegion) -> str:
         image = self._image
-        folder = self._services.home.regions / region_key(region.name) / folder_name(image.gallery_name)
-        return folder / folder_name(image.definition_name) / version.version / "os.vhd"
+        folders = folder_name(image.gallery_name), folder_name(image.definition_name), version.version
+        return self._services.places.of(region.name).location(*folders)
 
-    def _replicate(
+    def _first_copy(
         self, image: FinishedImage, version: VersionRecord, region: PlannedRegion
     ) -> ReplicaRecord:
-        place = self._place(version, region)
-        link_into_home(image.vhd, place)
-        data_disks = link_data_disks(image.data_disks, place)
+        location = self._place(version, region)
+        size, data_disks = first_copy(self._services, image, region.name, location)
         return ReplicaRecord(
             region=region.name,
             count=region.count,
             storage_account_type=region.storage_account_type,
-            path=place,
-            size_on_disk=allocated_size(place),
+            path=Path(location),
+            size_on_disk=size,
             data_disks=data_disks,
+            copies=(CopyRecord(1, location, "Completed", size, size, completed_at=datetime.now(UTC)),),
         )
 
-    def _take_back(self, version: VersionRecord, regions: list[PlannedRegion], image: FinishedImage) -> None:
+    def _planned(self, version: VersionRecord, region: PlannedRegion, first: ReplicaRecord) -> ReplicaRecord:
+        location = self._place(version, region)
+        return ReplicaRecord(
+            region=region.name,
+            count=region.count,
+            storage_account_type=region.storage_account_type,
+            path=Path(location),
+            size_on_disk=0,
+            data_disks=first.data_disks,
+            copies=(CopyRecord(1, location, "Pending", 0, 0),),
+        )
+
+    def _artifact(self, done: VersionRecord) -> Artifact:
+        main = done.replica()
+        if main is None:
+            raise BuildError(f"The version {done.id} was published without a copy.")
+        return Artifact(
+            run_output=self._model.run_output_name,
+            type="SharedImage",
+            path=main.path,
+            artifact_id=done.id,
+            version=done.version,
+            size=done.size,
+            size_on_disk=main.size_on_disk,
+            tags=done.tags,
+            data_disks=main.files[1:],
+        )
+
+    def _take_back(self, version: VersionRecord, region: PlannedRegion, image: FinishedImage) -> None:
         if self._may_be_published(version):
             self._reserved = None
             return
-        for region in regions:
-            place = self._place(version, region)
-            for file in (*(beside(place, disk.lun) for disk in image.data_disks), place):
-                with contextlib.suppress(OSError):
-                    remove_file(file, self._services.home.regions)
+        place, location = self._services.places.of(region.name), self._place(version, region)
+        for lun in (*(disk.lun for disk in image.data_disks), None):
+            with contextlib.suppress(OSError, GoldsmithError):
+                place.remove(disk_of(location, lun))
         self.release()
 
     def _may_be_published(self, version: VersionRecord) -> bool:

@@ -12,18 +12,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from builder.registry import holder, rules
+from builder.registry.location import disk_of, is_url
 from builder.registry.part import Part
-from builder.registry.places import remove_file
+from builder.registry.places import MARKER, remove_file
 from builder.registry.records import Orphan, Reclaimed
-from builder.registry.schema import DataDiskRow, ImageRow, ReplicaRow, VersionRow
+from builder.registry.replicas import IDENTITY
+from builder.registry.schema import CopyRow, DataDiskRow, ImageRow, MetaRow, ReplicaRow, VersionRow
 
 # A build makes a folder an instant before the file in it.
 _EMPTY_SECONDS = 3600.0
 
 
 class Orphans(Part):
-    """The registry's part that gc uses. Looks and removes under the write lock: nothing can be
-    reserved or recorded meanwhile.
+    """The registry's part that gc uses. A folder outside the home is looked at only where its marker says
+    that this registry uses it; files at URLs are `gallery replicate --prune`'s. Looks and removes under the
+    write lock: nothing can be reserved or recorded meanwhile.
     """
 
     def reclaim(self, *, dry_run: bool = False) -> Reclaimed:
@@ -37,7 +40,7 @@ class Orphans(Part):
                 if not dry_run:
                     # Before the commit: afterwards the number, and its folder, may be another build's.
                     for file in self._files_of(row):
-                        remove_file(file, self.home.regions)
+                        remove_file(file, self._root_of(file))
                     session.delete(row)
             return Reclaimed(tuple(taken))
 
@@ -52,33 +55,38 @@ class Orphans(Part):
                 for row in session.scalars(select(VersionRow).where(VersionRow.state == "Creating"))
                 if holder.is_held(row)
             }
-            found = [
-                *(f for f in _vhds(self.home.images, known) if not is_live_run(_run_of(f))),
-                *(
-                    f
-                    for f in _vhds(self.home.regions, known)
-                    if f.relative_to(self.home.regions).parts[1:4] not in reserved
-                ),
-            ]
+            mine = self._own_folders(session)
+            found = [f for f in _vhds(self.home.images, known) if not is_live_run(_run_of(f))]
+            for root in (*_listed(self.home.regions), *mine):
+                found += [f for f in _vhds(root, known) if f.relative_to(root).parts[:3] not in reserved]
             orphans = [Orphan(path, _freed(path)) for path in found]
-            for root in (self.home.images, self.home.regions):
+            for root in (self.home.images, self.home.regions, *mine):
                 orphans += [Orphan(path, 0) for path in _empty_folders(root)]
             if not dry_run:
                 for orphan in orphans:
-                    _remove(orphan.path, self.home.images, self.home.regions)
+                    _remove(orphan.path, self.home.images, *mine, self.home.regions)
             return orphans
 
     def _known(self, session: Session) -> set[str]:
-        columns = (ImageRow.path, ReplicaRow.path, DataDiskRow.path)
-        texts = [text for column in columns for text in session.scalars(select(column))]
-        return {os.path.realpath(self._loaded(text)) for text in texts}
+        columns = (ImageRow.path, ReplicaRow.path, DataDiskRow.path, CopyRow.location)
+        texts = {text for column in columns for text in session.scalars(select(column))}
+        beside = select(CopyRow.location, DataDiskRow.lun).join(
+            DataDiskRow, DataDiskRow.replica_id == CopyRow.replica_id
+        )
+        texts |= {disk_of(location, lun) for location, lun in session.execute(beside)}
+        return {os.path.realpath(self._loaded(text)) for text in texts if not is_url(text)}
+
+    def _own_folders(self, session: Session) -> list[Path]:
+        """The folders of regions outside the home that carry this registry's name."""
+        row = session.get(MetaRow, IDENTITY)
+        return [folder for folder in self.folders if row is not None and row.value in _marker(folder)]
 
     def _files_of(self, row: VersionRow) -> list[Path]:
         folder = Path(*_folder_of(row))
         return [
             file
-            for region in _listed(self.home.regions)
-            for file in (region / folder).glob("*")
+            for root in (*_listed(self.home.regions), *self.folders)
+            for file in (root / folder).glob("*")
             if file.is_file()
         ]
 
@@ -114,6 +122,13 @@ def _empty_folders(root: Path) -> Iterator[Path]:
 def _freed(path: Path) -> int:
     stat = path.lstat()
     return stat.st_blocks * 512 if stat.st_nlink == 1 else 0
+
+
+def _marker(folder: Path) -> str:
+    try:
+        return (folder / MARKER).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _listed(folder: Path) -> list[Path]:

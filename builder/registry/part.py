@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from builder.errors import NotFoundError
 from builder.registry.caller import Caller
 from builder.registry.database import Database
 from builder.registry.limits import AZURES, Limits
+from builder.registry.location import is_url
 from builder.registry.records import DataDiskRecord, region_key
 from builder.registry.schema import DataDiskRow
 from builder.settings import Home
@@ -33,9 +34,12 @@ class Part:
         limits: Limits = AZURES,
         caller: Caller | None = None,
         claim: str = "",
+        folders: Sequence[Path] = (),
     ) -> None:
         self.home = home
         self.limits = limits
+        self.folders = tuple(folders)
+        """Folders outside the home that regions have by the settings."""
         self._db = Database(home.registry, url, snapshot=snapshot)
         self._given = caller
         self._claim = claim
@@ -49,6 +53,10 @@ class Part:
         """Let go of the file; a later call opens it again."""
         self._db.close()
 
+    def _root_of(self, path: Path) -> Path:
+        """The folder of regions that `path` is in: up to there its folders go with it."""
+        return next((root for root in self.folders if path.is_relative_to(root)), self.home.regions)
+
     def _stored(self, path: Path) -> str:
         """A path inside the home relative to it, so that the home can be moved. Absolute in a registry that
         other homes share.
@@ -60,7 +68,14 @@ class Part:
         return str(absolute.relative_to(root) if absolute.is_relative_to(root) else absolute)
 
     def _loaded(self, text: str) -> Path:
-        return self.home.root / text
+        return Path(text) if is_url(text) else self.home.root / text
+
+    def _stored_location(self, location: str) -> str:
+        """The same for a copy's place, which may be a URL."""
+        return location if is_url(location) else self._stored(Path(location))
+
+    def _loaded_location(self, text: str) -> str:
+        return text if is_url(text) else str(self._loaded(text))
 
     def _data_disk_row(self, disk: DataDiskRecord) -> DataDiskRow:
         return DataDiskRow(

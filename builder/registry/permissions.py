@@ -47,6 +47,7 @@ def _full(action: str) -> str:
 
 _VERSIONS = "galleries/images/versions"
 _SWEEP = "housekeeping: it takes only what no living process holds and nothing names"
+_REPLICAS = "makes and checks what was planned by one who was asked, as Azure's own service does"
 _SCHEDULE = "a schedule is this machine's; the build that it starts asks for itself"
 
 PERMISSIONS: Mapping[str, Need] = {
@@ -83,6 +84,26 @@ PERMISSIONS: Mapping[str, Need] = {
     "find_by_key": on(f"{_VERSIONS}/read"),
     "revoke_version": on(f"{_VERSIONS}/write"),
     "unrevoke_version": on(f"{_VERSIONS}/write"),
+    # replicas: whoever publishes a version or changes its regions plans them
+    "change_regions": on(f"{_VERSIONS}/write"),
+    "list_incomplete": each(f"{_VERSIONS}/read"),
+    **{
+        name: free(_REPLICAS)
+        for name in (
+            "complete_plan",
+            "claim_copy",
+            "copy_progress",
+            "copy_done",
+            "copy_failed",
+            "copy_released",
+            "copy_checked",
+            "copy_damaged",
+            "complete_copies",
+            "has_copies",
+            "identity",
+            "named_locations",
+        )
+    },
     # managed images
     "put_image": on("images/write"),
     "find_image": on("images/read"),

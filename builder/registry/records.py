@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from builder.registry.location import disk_of
 from builder.sources.base import Generation, OsType
 
 OsState = Literal["Generalized", "Specialized"]
@@ -92,9 +93,9 @@ class CopyRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaRecord:
-    """A version in one region. `count` is how many replicas were asked for, `path` the first one's file;
-    it is `usable` when that is complete. `exclude_from_latest` overrides the version's flag when it is
-    not None.
+    """A version in one region. `count` is how many replicas were asked for, `path` the file of the first
+    complete one; it is `usable` when there is one. Where that is at a URL, `location` says it.
+    `exclude_from_latest` overrides the version's flag when it is not None.
     """
 
     region: str
@@ -110,8 +111,62 @@ class ReplicaRecord:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file of the copy: the OS disk first."""
+        """Every file of the copy that `path` is of: the OS disk first."""
         return (self.path, *(disk.path for disk in self.data_disks))
+
+    @property
+    def location(self) -> str:
+        """Where the copy is that `path` is of: a path or a URL."""
+        whole = [copy for copy in self.copies if copy.state == "Completed"]
+        return next((copy.location for copy in whole or self.copies), str(self.path))
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Every file of every copy, complete or not."""
+        copies = [copy.location for copy in self.copies] or [str(self.path)]
+        luns = (None, *(disk.lun for disk in self.data_disks))
+        return tuple(disk_of(copy, lun) for copy in copies for lun in luns)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyDisk:
+    """A disk of a copy to make: the OS disk when `lun` is None. `size` is virtual, in bytes."""
+
+    lun: int | None
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTask:
+    """A copy that this process makes (or, where it only looks, checks). `sources` are the locations of the
+    complete ones, the nearest first. `made_before`: it was complete once, so what lies there is ours.
+    """
+
+    id: int
+    version_id: str
+    label: str
+    region: str
+    number: int
+    location: str
+    disks: tuple[CopyDisk, ...]
+    sources: tuple[str, ...]
+    made_before: bool
+
+    @property
+    def name(self) -> str:
+        """How a person names it: gallery/definition/version in region, replica n."""
+        return f"{self.label} in {self.region}, replica {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRegion:
+    """A region that a version is to be replicated to. `location` is where its first copy will lie."""
+
+    name: str
+    count: int
+    storage_account_type: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class ReplicaRow(Base):
 
 
 class CopyRow(Base):
-    """One replica of a version in a region, numbered from 1. The first one's file is `ReplicaRow.path`."""
+    """One replica of a version in a region, numbered from 1. `ReplicaRow.path` is a complete one's."""
 
     __tablename__ = "copies"
     __table_args__ = (UniqueConstraint("replica_id", "number"), Index("copies_by_state", "state"))

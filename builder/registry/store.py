@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from builder.registry.audit import Audit
@@ -15,6 +16,7 @@ from builder.registry.lineage import Lineage
 from builder.registry.orphans import Orphans
 from builder.registry.permissions import guarded
 from builder.registry.records import Delivery
+from builder.registry.replicas import Replicas
 from builder.registry.roles import Roles
 from builder.registry.schedules import Schedules
 from builder.registry.versions import Versions
@@ -24,7 +26,19 @@ __all__ = ["Delivery", "Registry", "RegistryError"]
 
 
 @guarded
-class Registry(Galleries, Definitions, Versions, Channels, Lineage, Images, Schedules, Orphans, Roles, Audit):
+class Registry(
+    Galleries,
+    Definitions,
+    Versions,
+    Replicas,
+    Channels,
+    Lineage,
+    Images,
+    Schedules,
+    Orphans,
+    Roles,
+    Audit,
+):
     """`Registry(home)`: everything that was built and where it is.
 
     Every method is one transaction and hands out frozen records; several processes may use it at
@@ -41,5 +55,12 @@ class Registry(Galleries, Definitions, Versions, Channels, Lineage, Images, Sche
     def of(cls, home: Home, settings: Settings, *, snapshot: bool = False) -> Self:
         """The registry that `settings` name: the one of `home`, or the team's at `registry_url`."""
         url = settings.registry_url.get_secret_value() if settings.registry_url else None
-        claim = settings.caller or ""
-        return cls(home, url=url, snapshot=snapshot, limits=Limits.of(settings), claim=claim)
+        folders = [Path(place.url) for place in settings.regions.values() if place.is_local]
+        return cls(
+            home,
+            url=url,
+            snapshot=snapshot,
+            limits=Limits.of(settings),
+            claim=settings.caller or "",
+            folders=folders,
+        )

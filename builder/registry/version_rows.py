@@ -5,25 +5,65 @@ from __future__ import annotations
 from typing import Any, cast
 
 from builder.registry import rules
-from builder.registry.part import Part
+from builder.registry.location import disk_of, numbered
+from builder.registry.part import Part, now
 from builder.registry.records import CopyRecord, ReplicaRecord, VersionRecord, region_key
 from builder.registry.schema import CopyRow, ReplicaRow, VersionRow
+
+PENDING, REPLICATING, COMPLETED, FAILED = "Pending", "Replicating", "Completed", "Failed"
 
 
 class VersionRows(Part):
     """What the parts that work with versions share."""
 
     def _replica_row(self, replica: ReplicaRecord) -> ReplicaRow:
-        return ReplicaRow(
+        """Of a region that is delivered. Without `copies` its first one is complete at `path`, and the others
+        are to be made beside it.
+        """
+        first = replica.copies[0].location if replica.copies else str(replica.path)
+        row = ReplicaRow(
             region=replica.region,
             region_key=region_key(replica.region),
             count=replica.count,
             storage_account_type=replica.storage_account_type,
-            path=self._stored(replica.path),
+            path=self._stored_location(first),
             size_on_disk=replica.size_on_disk,
             exclude_from_latest=replica.exclude_from_latest,
             data_disks=[self._data_disk_row(disk) for disk in replica.data_disks],
         )
+        total = replica.size_on_disk + sum(disk.size_on_disk for disk in replica.data_disks)
+        made = replica.copies or (CopyRecord(1, first, "Completed", total, total, completed_at=now()),)
+        row.copies = [
+            CopyRow(
+                number=copy.number,
+                location=self._stored_location(copy.location),
+                state=copy.state,
+                bytes_done=copy.bytes_done,
+                bytes_total=copy.bytes_total,
+                error="",
+                owner="",
+                host="",
+                completed_at=copy.completed_at,
+                verified_at=copy.verified_at,
+            )
+            for copy in made
+        ]
+        row.copies += [pending(row.copies[0].location, n) for n in range(len(made) + 1, replica.count + 1)]
+        self._settle(row)
+        return row
+
+    def _settle(self, row: ReplicaRow) -> None:
+        """Say what its copies make of a region: Azure's state, whether it is usable, which file is used."""
+        in_order = sorted(row.copies, key=lambda copy: copy.number)
+        states = {copy.state for copy in in_order}
+        whole = [copy for copy in in_order if copy.state == COMPLETED]
+        under_way = states & {PENDING, REPLICATING}
+        row.state = REPLICATING if under_way else FAILED if FAILED in states else COMPLETED
+        row.usable = bool(whole)
+        location = (whole or in_order)[0].location
+        row.path = location
+        for disk in row.data_disks:
+            disk.path = disk_of(location, disk.lun)
 
     def _version(self, row: VersionRow) -> VersionRecord:
         return VersionRecord(
@@ -71,10 +111,9 @@ class VersionRows(Part):
         )
 
     def _copy(self, row: CopyRow) -> CopyRecord:
-        here = "://" not in row.location
         return CopyRecord(
             number=row.number,
-            location=str(self._loaded(row.location)) if here else row.location,
+            location=self._loaded_location(row.location),
             state=cast("Any", row.state),
             bytes_done=row.bytes_done,
             bytes_total=row.bytes_total,
@@ -82,3 +121,17 @@ class VersionRows(Part):
             completed_at=row.completed_at,
             verified_at=row.verified_at,
         )
+
+
+def pending(first: str, number: int) -> CopyRow:
+    """A copy that is yet to be made, of a region whose first one is (or will be) at `first`."""
+    return CopyRow(
+        number=number,
+        location=numbered(first, number),
+        state=PENDING,
+        bytes_done=0,
+        bytes_total=0,
+        error="",
+        owner="",
+        host="",
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
@@ -9,6 +11,7 @@ from builder.errors import ConflictError, InUseError, NotFoundError
 from builder.owner import current_owner
 from builder.registry import channels, holder, rules
 from builder.registry.galleries import DECLARE_HINT
+from builder.registry.location import is_url
 from builder.registry.part import arm_key, as_json, not_found, now
 from builder.registry.places import remove_file
 from builder.registry.records import Delivery, VersionRecord, region_key
@@ -104,7 +107,8 @@ class Versions(VersionRows):
                 )
             if row.state != SUCCEEDED:
                 raise ConflictError(f"The version {row.id} is still being made (state {row.state}).")
-            if region is not None and region_key(region) not in {r.region_key for r in row.replicas}:
+            usable = {replica.region_key for replica in row.replicas if replica.usable}
+            if region is not None and region_key(region) not in usable:
                 raise _not_in_region(row.id, region)
             return self._version(row)
 
@@ -119,8 +123,8 @@ class Versions(VersionRows):
             return [self._version(row) for row in session.scalars(query)]
 
     def delete_version(self, arm_id: str, *, force: bool = False) -> VersionRecord:
-        """Forget a version and remove its files. Raises NotFoundError, ConflictError while it is made or,
-        unless `force` is given, a channel points to it.
+        """Forget a version and remove its files, but not those at URLs (`replication.removal`). Raises
+        NotFoundError, ConflictError while it is made or, unless `force` is given, a channel points to it.
         """
         image = parse_image_version(arm_id)
         with self._db.write() as session:
@@ -134,9 +138,9 @@ class Versions(VersionRows):
             record = self._version(row)
             session.delete(row)
         # Row first: a crash in between leaves an orphan for gc, never a version without its file.
-        for replica in record.replicas:
-            for file in replica.files:
-                remove_file(file, self.home.regions)
+        for location in (at for replica in record.replicas for at in replica.locations):
+            if not is_url(location):
+                remove_file(Path(location), self._root_of(Path(location)))
         return record
 
     def _refuse_taken(
@@ -238,7 +242,7 @@ def _latest(session: Session, definition: DefinitionRow, region: str | None) -> 
         found = _first(session, published.where(VersionRow.exclude_from_latest.is_(False)))
     else:
         on = and_(ReplicaRow.version_key == VersionRow.key, ReplicaRow.region_key == region_key(region))
-        here = published.join(ReplicaRow, on)
+        here = published.join(ReplicaRow, on).where(ReplicaRow.usable.is_(True))
         excluded = func.coalesce(ReplicaRow.exclude_from_latest, VersionRow.exclude_from_latest)
         found = _first(session, here.where(excluded.is_(False)))
         if found is None and _first(session, published) and not _first(session, here):

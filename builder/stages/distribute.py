@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from builder.background import Background
 from builder.cancellation import Interrupted, deferred, shielded, stoppable
+from builder.distributors.base import PublishedInPartError
 from builder.errors import BuildError, CancelledError, GoldsmithError, PartialDistributionError
 from builder.events import ArtifactProduced
 from builder.phases import phase
@@ -41,7 +42,7 @@ def run(context: BuildContext, image: FinishedImage) -> list[Artifact]:
         else:
             serving.lane(lanes[0] if lanes else ())
         if serving.failures:
-            raise _failure(sorted(serving.failures.items()), len(context.distributors))
+            raise _failure(serving, len(context.distributors))
     return [artifact for _, artifact in sorted(serving.artifacts.items())]
 
 
@@ -78,6 +79,8 @@ class _Serving:
                 self._settle(place, self._one(place, begun or threading.Event()))
             except CancelledError:
                 raise
+            except PublishedInPartError as error:
+                self._settle(place, error, error.artifact)
             except GoldsmithError as error:
                 self._settle(place, error)
 
@@ -141,11 +144,15 @@ class _Serving:
             step.detail = artifact.place
         return artifact
 
-    def _settle(self, place: int, result: Artifact | GoldsmithError) -> None:
-        """Note what became of a target, and tell those artifacts that no earlier one is awaited for."""
+    def _settle(self, place: int, result: Artifact | GoldsmithError, in_part: Artifact | None = None) -> None:
+        """Note what became of a target, and tell those artifacts that no earlier one is awaited for. A target
+        that was served `in_part` is both.
+        """
         with self._lock:
             if isinstance(result, GoldsmithError):
                 self.failures[place] = result
+                if in_part is not None:
+                    self.artifacts[place] = in_part
             else:
                 self.artifacts[place] = result
             while self._told in self.artifacts or self._told in self.failures:
@@ -176,11 +183,12 @@ def _produced(artifact: Artifact) -> ArtifactProduced:
     )
 
 
-def _failure(failures: Sequence[tuple[int, GoldsmithError]], total: int) -> GoldsmithError:
+def _failure(serving: _Serving, total: int) -> GoldsmithError:
+    failures = sorted(serving.failures.items())
     listed = " ".join(
         f"[Error {i}] [Distribute {number}] {error.message}" for i, (number, error) in enumerate(failures)
     )
     message = f"Failed in distributing {len(failures)} images out of total {total}: {{{listed}}}"
-    kind = PartialDistributionError if len(failures) < total else BuildError
+    kind = PartialDistributionError if serving.artifacts else BuildError
     details = tuple(line for _, error in failures for line in error.details)
     return kind(message, details=details, hint=failures[0][1].hint)

@@ -8,7 +8,7 @@ import pytest
 from disk.vhd_file import MIB
 from registry.conftest import GALLERY, WEB, definition, gallery
 
-import builder.distributors.shared_image as module
+import builder.distributors.replicas as module
 from builder.disk.data_disk import DataDiskSize
 from builder.disk.vhd import VhdError
 from builder.distributors.shared_image import SharedImageDistributor
@@ -72,7 +72,11 @@ def test_every_region_gets_a_link(services: Services, registry: Registry, finish
     ]
     assert version.exclude_from_latest
     assert len({path.stat().st_ino for path in files(services)}) == 1
-    assert len(files(services)) == 2
+    assert len(files(services)) == 4
+    assert all(replica.state == "Completed" and replica.usable for replica in version.replicas)
+    assert [copy.location for copy in version.replicas[0].copies][1].endswith(
+        "eastus/team.gallery/web/0.0.1/os-2.vhd"
+    )
     assert artifact.path.is_relative_to(services.home.regions / "westus")
 
 
@@ -136,7 +140,7 @@ def test_versioning_beside_a_named_version_is_warned_about(
     assert [getattr(item.event, "code", "") for item in said] == ["VersioningIgnored"]
 
 
-@pytest.mark.parametrize("failing", ["second region", "registry"])
+@pytest.mark.parametrize("failing", ["second disk", "registry"])
 def test_a_failure_takes_everything_back(
     services: Services, registry: Registry, finished: Finished, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
@@ -144,14 +148,7 @@ def test_a_failure_takes_everything_back(
     if failing == "registry":
         monkeypatch.setattr(Registry, "complete_version", _interrupted)
     else:
-        real = module.link_into_home
-
-        def link(vhd: Path, place: Path) -> None:
-            if "eastus" in str(place):
-                _interrupted()
-            real(vhd, place)
-
-        monkeypatch.setattr(module, "link_into_home", link)
+        monkeypatch.setattr(module, "link_data_disks", _interrupted)
     distributor = target(services, f"{WEB}/versions/9.0.0", targetRegions=regions("westus", "eastus"))
     distributor.preflight(LINUX)
     with pytest.raises(KeyboardInterrupt):
@@ -178,7 +175,11 @@ def test_a_failure_after_the_commit_leaves_the_version_and_its_files(
         distributor.distribute(finished())
     distributor.release()
     version = registry.find_version(f"{WEB}/versions/latest")
-    assert files(services) == sorted(replica.path for replica in version.replicas)
+    assert files(services) == [version.replicas[0].path]
+    assert [(r.region, r.state, r.usable) for r in version.replicas] == [
+        ("westus", "Completed", True),
+        ("eastus", "Replicating", False),
+    ]
 
 
 def test_a_reservation_names_its_run(services: Services, registry: Registry) -> None:

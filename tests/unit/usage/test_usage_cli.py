@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from typer.testing import CliRunner
 
 from builder.cli import gallery
 from builder.errors import NotFoundError
-from builder.registry.records import Delivery, ReplicaRecord
+from builder.registry.location import numbered
+from builder.registry.records import CopyRecord, Delivery, ReplicaRecord
 from builder.registry.store import Registry
 from builder.settings import Home
 
@@ -31,6 +33,11 @@ def call_json(*words: str) -> Any:
     return json.loads(call(*words, "--json"))
 
 
+def made(path: Path) -> tuple[CopyRecord, ...]:
+    """Two complete copies."""
+    return tuple(CopyRecord(number, numbered(str(path), number), "Completed", GIB, GIB) for number in (1, 2))
+
+
 @pytest.fixture
 def published(home: Home) -> None:
     registry = Registry(home)
@@ -39,8 +46,9 @@ def published(home: Home) -> None:
     for name in ("1.0.0", "1.1.0"):
         held = registry.reserve_version(WEB, name)
         copies = [
-            ReplicaRecord(region, 2, "Standard_LRS", home.regions / region / name, GIB)
+            ReplicaRecord(region, 2, "Standard_LRS", path, GIB, copies=made(path))
             for region in ("West US", "East US")
+            for path in [home.regions / region / name / "os.vhd"]
         ]
         registry.complete_version(held.id, Delivery(copies, size=4 * GIB))
     registry.reserve_version(WEB, "2.0.0")

@@ -1,0 +1,1 @@
+"""Replicas of gallery versions: where regions lie, how copies get there, and whether they are still sound."""
