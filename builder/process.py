@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import shlex
@@ -87,11 +88,11 @@ def run(
         cwd=cwd,
         pass_fds=pass_fds,
     ) as child:
-        tail: deque[str] = deque(maxlen=TAIL_LINES)
+        tail = _Tail()
         failures: list[BaseException] = []
         threads = [
-            threading.Thread(target=_pump, args=(stream, into, tail, on_line, failures), daemon=True)
-            for stream, into in ((child.stdout, out), (child.stderr, err))
+            threading.Thread(target=_pump, args=(stream, into, lines, on_line, failures, tail), daemon=True)
+            for stream, into, lines in ((child.stdout, out, tail.out), (child.stderr, err, tail.err))
         ]
         for thread in threads:
             thread.start()
@@ -104,7 +105,7 @@ def run(
                 f"{Path(words[0]).name} did not finish within {timeout:.0f} s.",
                 argv=words,
                 exit_code=None,
-                output="\n".join(tail),
+                output=tail.text,
             )
         # What the program left in the background holds our pipes: without this we would wait for it.
         _signal_group(child, signal.SIGKILL)
@@ -118,7 +119,7 @@ def run(
     if failures:
         raise failures[0]
     if code not in ok:
-        raise ProcessError(_how_it_ended(words[0], code), argv=words, exit_code=code, output="\n".join(tail))
+        raise ProcessError(_how_it_ended(words[0], code), argv=words, exit_code=code, output=tail.text)
     return Completed(tuple(words), code, "".join(out), "".join(err))
 
 
@@ -228,19 +229,39 @@ def _die_with_us() -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
+_Lines = deque[tuple[int, str]]
+
+
+class _Tail:
+    """The last lines, as they came. Neither stream takes the room of the other's last words."""
+
+    def __init__(self) -> None:
+        self.counter = itertools.count()
+        self.out: _Lines = deque(maxlen=TAIL_LINES)
+        self.err: _Lines = deque(maxlen=TAIL_LINES)
+
+    @property
+    def text(self) -> str:
+        out, err = list(self.out), list(self.err)
+        err = err[-max(TAIL_LINES // 2, TAIL_LINES - len(out)) :]
+        out = out[-(TAIL_LINES - len(err)) :]
+        return "\n".join(line for _, line in sorted([*out, *err]))
+
+
 def _pump(
     stream: IO[bytes] | None,
     into: list[str],
-    tail: deque[str],
+    lines: _Lines,
     on_line: Callable[[str], None] | None,
     failures: list[BaseException],
+    tail: _Tail,
 ) -> None:
     if stream is None:
         return
     for raw in stream:
         line = raw.decode(errors="replace")
         into.append(line)
-        tail.append(line.rstrip("\n"))
+        lines.append((next(tail.counter), line.rstrip("\n")))
         if on_line is None or failures:
             continue
         try:

@@ -122,6 +122,8 @@ class Resolver:
             return []
         items = []
         for index in range(count):
+            if shared.budget.left < 0:  # said already; every further turn would only fail, too
+                break
             shared.report.alias(join(made, index), join(at, "input"))
             turn = self.inside(Loop(name, index))
             items.append(turn._value(loop["input"], join(at, "input"), errors))

@@ -58,8 +58,17 @@ def test_a_failure_can_be_pasted_and_shows_its_last_lines() -> None:
     assert error.message == "sh failed with exit code 4."
     assert error.details[0] == "$ sh -c 'seq 1 100; echo '\"'\"'it broke'\"'\"' >&2; exit 4'"
     assert "it broke" in error.details
-    assert len(error.details) <= process.TAIL_LINES + 1
+    assert [line for line in error.details[1:] if line != "it broke"] == [str(n) for n in range(62, 101)]
     assert error.exit_code_of_process == 4
+
+
+@pytest.mark.parametrize("loud", ["", " >&2"])
+def test_one_stream_does_not_hide_the_last_words_of_the_other(loud: str) -> None:
+    quiet = "" if loud else " >&2"
+    with pytest.raises(ProcessError) as caught:
+        process.run(["sh", "-c", f"seq 1 30{quiet}; seq 101 200{loud}; exit 4"], timeout=10)
+    lines = [int(line) for line in caught.value.details[1:]]
+    assert sorted(lines) == [*range(11, 31), *range(181, 201)]
 
 
 def test_a_signal_is_named() -> None:
