@@ -9,6 +9,7 @@ import hashlib
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from builder.errors import PreflightError
@@ -105,17 +106,10 @@ def parse(text: str, release: Release, where: str) -> tuple[Any, tuple[str, ...]
 
     Raises KickstartError with `where` and the line.
     """
-    # A release's handler is built from the grammar of its time.
     from pykickstart.errors import KickstartError as Refused
-    from pykickstart.parser import KickstartParser
-    from pykickstart.version import makeVersion
 
-    handler = makeVersion(f"RHEL{release.major}")
-    parser = KickstartParser(handler, followIncludes=False, missingIncludeIsFatal=False)
     try:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            parser.readKickstartFromString(text)
+        return _understood(text, release.major)
     except Refused as error:
         line = f":{error.lineno}" if error.lineno else ""
         raise KickstartError(
@@ -123,6 +117,19 @@ def parse(text: str, release: Release, where: str) -> tuple[Any, tuple[str, ...]
             details=_quoted(text, error.lineno),
             hint=f"It is read as the installer of {release.name} reads it.",
         ) from None
+
+
+@lru_cache(maxsize=16)
+def _understood(text: str, major: int) -> tuple[Any, tuple[str, ...]]:
+    """A build asks several times; to build the grammar of a release takes longer than to read."""
+    from pykickstart.parser import KickstartParser
+    from pykickstart.version import makeVersion
+
+    handler = makeVersion(f"RHEL{major}")
+    parser = KickstartParser(handler, followIncludes=False, missingIncludeIsFatal=False)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        parser.readKickstartFromString(text)
     return handler, tuple(" ".join(str(one.message).split()) for one in said)
 
 

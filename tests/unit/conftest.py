@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
+from collections.abc import Iterator
+
+import pytest
 
 
 def pytest_collection_finish() -> None:
@@ -10,3 +14,18 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def synchronous_as_shipped() -> Iterator[str]:
+    """Power cuts are not what these tests are about: nothing waits for the disk. Those that look at the
+    waiting put their own in place, or take the registry's setting as it was before.
+    """
+    from builder.registry import sqlite
+
+    shipped = sqlite.SYNCHRONOUS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        patch.setattr(os, "fdatasync", lambda _descriptor: None)
+        patch.setattr(sqlite, "SYNCHRONOUS", "OFF")
+        yield shipped

@@ -15,18 +15,11 @@ from builder.disk.extents import content_digest
 from builder.distributors.base import ExpectedImage, FinishedDataDisk, FinishedImage
 from builder.events import Envelope, EventBus
 from builder.redact import Redactor
-from builder.registry import sqlite
 from builder.services import Services
 from builder.settings import Home, Settings
 
 DISKS = (DataDiskSize(0, MIB), DataDiskSize(1, MIB))
 LINUX = ExpectedImage("Linux", "V2", 2 * MIB)
-
-
-@pytest.fixture(autouse=True)
-def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Power cuts are not what these tests are about; waiting for the disk made them ten times slower."""
-    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from builder import submit as module
 from builder.changes import Change
 from builder.doctor import Result
 from builder.errors import EnvironmentProblem, NotFoundError
-from builder.registry import sqlite
 from builder.registry.records import Delivery, ImageRecord, ReplicaRecord
 from builder.services import Services
 from builder.sources.base import ResolvedSource
@@ -58,7 +57,6 @@ class Source:
 def _machine(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[None]:
     """A machine that has everything; the tests take from it what they need gone."""
     Source.resolved = FOUND
-    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
     monkeypatch.setattr(module, "make_source", lambda *_: Source())
     monkeypatch.setattr(doctor, "check_for_build", list)
     monkeypatch.setattr(doctor, "check_for_bootstrap", list)

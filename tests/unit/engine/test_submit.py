@@ -22,7 +22,6 @@ from builder.errors import (
     NotFoundError,
     PreflightError,
 )
-from builder.registry import sqlite
 from builder.services import Services
 from builder.sources.base import ResolvedSource
 from builder.submit import GIB, Submission, submit
@@ -75,7 +74,6 @@ class Target:
 def _machine(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[None]:
     """A machine that has everything; doubles where the network or a program would be asked."""
     Target.errors, Target.held, Source.error = {}, [], None
-    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
     for check in ("check_tools", "check_source_tools", "check_firmware", "check_space"):
         monkeypatch.setattr(module, check, lambda *_: None)
     monkeypatch.setattr(module, "make_source", lambda *_: Source())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from builder.registry import postgres, sqlite
+from builder.registry import postgres
 from builder.registry.caller import Caller
 from builder.registry.limits import AZURES, Limits
 from builder.registry.records import DataDiskRecord, Delivery, ImageRecord, ReplicaRecord, VersionRecord
@@ -39,12 +39,6 @@ def definition(arm_id: str = WEB, triple: str = "me:web:1", **changes: Any) -> I
         **changes,
     )
     return ImageDefinition(id=arm_id, name=arm_id.rsplit("/", 1)[1], properties=properties, **outer)
-
-
-@pytest.fixture(autouse=True)
-def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Power cuts are not what these tests are about; waiting for the disk made them ten times slower."""
-    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
 
 
 def image_record(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from builder.registry import sqlite
 from builder.registry.database import Database
 from builder.registry.sqlite import on_network
 from builder.registry.store import Registry, RegistryError
@@ -42,8 +43,10 @@ def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
         Registry(Home(tmp_path / "file" / "home"))
 
 
-def test_a_commit_reaches_the_disk(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+def test_a_commit_reaches_the_disk(
+    home: Home, monkeypatch: pytest.MonkeyPatch, synchronous_as_shipped: str
+) -> None:
+    monkeypatch.setattr(sqlite, "SYNCHRONOUS", synchronous_as_shipped)
     with Database(home.registry).read() as session:
         assert session.scalar(text("PRAGMA synchronous")) == 2  # FULL
         assert session.scalar(text("PRAGMA foreign_keys")) == 1

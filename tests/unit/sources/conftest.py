@@ -14,9 +14,6 @@ from builder.settings import Home, Settings
 
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    from builder.registry import sqlite
-
-    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
     made = Services(
         home=Home(tmp_path / "home"),
         settings=Settings(),
