@@ -70,6 +70,8 @@ PERMISSIONS: Mapping[str, Need] = {
     "abandon_version": free("gives back what this very process reserved", f"{_VERSIONS}/delete"),
     "find_version": result(f"{_VERSIONS}/read"),
     "list_versions": each(f"{_VERSIONS}/read"),
+    "explain_latest": on(f"{_VERSIONS}/read"),
+    "update_version": on(f"{_VERSIONS}/write"),
     "delete_version": on(f"{_VERSIONS}/delete"),
     # channels: of a definition, as its properties are
     **{f"{verb}_channel": on("galleries/images/write") for verb in ("set", "remove", "undo")},

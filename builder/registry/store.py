@@ -11,10 +11,12 @@ from builder.registry.definitions import Definitions
 from builder.registry.errors import RegistryError
 from builder.registry.galleries import Galleries
 from builder.registry.images import Images
+from builder.registry.latest import Latest
 from builder.registry.limits import Limits
 from builder.registry.lineage import Lineage
 from builder.registry.orphans import Orphans
 from builder.registry.permissions import guarded
+from builder.registry.publishing import Publishing
 from builder.registry.records import Delivery
 from builder.registry.replicas import Replicas
 from builder.registry.roles import Roles
@@ -31,6 +33,8 @@ class Registry(
     Definitions,
     Versions,
     Replicas,
+    Latest,
+    Publishing,
     Channels,
     Lineage,
     Images,

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from builder.errors import ConflictError, InUseError, NotFoundError
+from builder.errors import ConflictError, InUseError
 from builder.owner import current_owner
 from builder.registry import channels, holder, rules
 from builder.registry.galleries import DECLARE_HINT
+from builder.registry.latest import NEWEST_FIRST, SUCCEEDED, latest, not_in_region
 from builder.registry.location import is_url
-from builder.registry.part import arm_key, as_json, not_found, now
+from builder.registry.part import arm_key, as_json, in_subscription, not_found, now, same_region
 from builder.registry.places import remove_file
+from builder.registry.publishing import refuse_blocked
 from builder.registry.records import Delivery, VersionRecord, region_key
-from builder.registry.schema import DefinitionRow, ReplicaRow, VersionRow
+from builder.registry.schema import DefinitionRow, VersionRow
 from builder.registry.version_rows import VersionRows
 from templates.arm_id import GalleryImageId, ResourceId, parse_gallery_image, parse_image_version
+from templates.model.distribute import SourceVersioning
 
-CREATING, SUCCEEDED = "Creating", "Succeeded"
-_NEWEST_FIRST = (VersionRow.major.desc(), VersionRow.minor.desc(), VersionRow.patch.desc())
+CREATING = "Creating"
 
 
 class Versions(VersionRows):
@@ -49,7 +51,10 @@ class Versions(VersionRows):
                     session.delete(stale)
                     session.flush()
             else:
-                number = rules.next_version(_numbers(session, definition), versioning, source_version)
+                number = rules.next_version(
+                    _line(session, definition, versioning, source_version), versioning, source_version
+                )
+            self.limits.check("versions", _count(session, definition), definition.location)
             row = _new_row(definition, number, run_id)
             session.add(row)
             session.flush()
@@ -98,7 +103,7 @@ class Versions(VersionRows):
         with self._db.read() as session:
             definition = _definition(session, image)
             if image.is_latest:
-                return self._version(_latest(session, definition, region))
+                return self._version(latest(session, definition, region))
             row = _by_number(session, definition.key, rules.parse_version(image.version or ""))
             if row is None:
                 raise not_found(
@@ -109,14 +114,19 @@ class Versions(VersionRows):
                 raise ConflictError(f"The version {row.id} is still being made (state {row.state}).")
             usable = {replica.region_key for replica in row.replicas if replica.usable}
             if region is not None and region_key(region) not in usable:
-                raise _not_in_region(row.id, region)
+                raise not_in_region(row.id, region)
             return self._version(row)
 
     def list_versions(
-        self, definition_id: str | None = None, *, limit: int | None = None
+        self, definition_id: str | None = None, *, limit: int | None = None, after: str | None = None
     ) -> list[VersionRecord]:
-        """The versions of a definition (or of all), the newest number first, at most `limit`."""
-        query = select(VersionRow).order_by(VersionRow.definition_key, *_NEWEST_FIRST).limit(limit)
+        """The versions of a definition (or of all), the newest number first, at most `limit`: a page, when
+        `after` is the id of the last version of the page before.
+        """
+        query: Select[VersionRow] = select(VersionRow)
+        query = query.order_by(VersionRow.definition_key, *NEWEST_FIRST).limit(limit)
+        if after is not None:
+            query = _below(query, after)
         if definition_id is not None:
             query = query.where(VersionRow.definition_key == arm_key(definition_id))
         with self._db.read() as session:
@@ -124,7 +134,8 @@ class Versions(VersionRows):
 
     def delete_version(self, arm_id: str, *, force: bool = False) -> VersionRecord:
         """Forget a version and remove its files, but not those at URLs (`replication.removal`). Raises
-        NotFoundError, ConflictError while it is made or, unless `force` is given, a channel points to it.
+        NotFoundError, BlockedBeforeEndOfLifeError, ConflictError while it is made or, unless `force` is
+        given, a channel points to it.
         """
         image = parse_image_version(arm_id)
         with self._db.write() as session:
@@ -134,6 +145,7 @@ class Versions(VersionRows):
                 raise not_found(image.definition.child("versions", image.version or ""))
             if row.state == CREATING and holder.is_held(row):
                 raise ConflictError(f"The version {row.id} is being made by a running build ({row.run_id}).")
+            refuse_blocked(row)
             channels.release(session, row, str(self.caller), force=force)
             record = self._version(row)
             session.delete(row)
@@ -200,10 +212,36 @@ def _by_number(session: Session, definition_key: str, number: rules.Number) -> V
     return session.scalars(query).first()
 
 
-def _numbers(session: Session, definition: DefinitionRow) -> list[rules.Number]:
+def _line(
+    session: Session, definition: DefinitionRow, versioning: rules.Versioning | None, source: str | None
+) -> list[rules.Number]:
+    """The highest number that the next one has to be above; none when there is none."""
     query = select(VersionRow.major, VersionRow.minor, VersionRow.patch)
-    rows = session.execute(query.where(VersionRow.definition_key == definition.key))
-    return [(major, minor, patch) for major, minor, patch in rows]
+    query = query.where(VersionRow.definition_key == definition.key)
+    if isinstance(versioning, SourceVersioning):
+        major, minor, _ = rules.source_number(source)
+        query = query.where(VersionRow.major == major, VersionRow.minor == minor)
+    elif versioning is not None and versioning.major != -1:
+        query = query.where(VersionRow.major == versioning.major)
+    row = session.execute(query.order_by(*NEWEST_FIRST).limit(1)).first()
+    return [(row.major, row.minor, row.patch)] if row is not None else []
+
+
+def _count(session: Session, definition: DefinitionRow) -> int:
+    query = select(func.count()).select_from(VersionRow).join(DefinitionRow)
+    home = in_subscription(DefinitionRow.key, ResourceId.parse(definition.id))
+    query = query.where(home, same_region(DefinitionRow.location, definition.location))
+    return session.scalar(query) or 0
+
+
+def _below(query: Select[VersionRow], after: str) -> Select[VersionRow]:
+    """What comes after the version `after` in the order of the list."""
+    image = parse_image_version(after)
+    key = image.definition.key
+    number = tuple_(VersionRow.major, VersionRow.minor, VersionRow.patch)
+    lower = number < rules.parse_version(image.version or "")
+    here = VersionRow.definition_key == key
+    return query.where(or_(VersionRow.definition_key > key, here & lower))
 
 
 def _new_row(definition: DefinitionRow, number: rules.Number, run_id: str) -> VersionRow:
@@ -233,42 +271,4 @@ def _new_row(definition: DefinitionRow, number: rules.Number, run_id: str) -> Ve
         revoked_reason="",
         created_at=now(),
         created_by="",
-    )
-
-
-def _latest(session: Session, definition: DefinitionRow, region: str | None) -> VersionRow:
-    published = _published(definition.key)
-    if region is None:
-        found = _first(session, published.where(VersionRow.exclude_from_latest.is_(False)))
-    else:
-        on = and_(ReplicaRow.version_key == VersionRow.key, ReplicaRow.region_key == region_key(region))
-        here = published.join(ReplicaRow, on).where(ReplicaRow.usable.is_(True))
-        excluded = func.coalesce(ReplicaRow.exclude_from_latest, VersionRow.exclude_from_latest)
-        found = _first(session, here.where(excluded.is_(False)))
-        if found is None and _first(session, published) and not _first(session, here):
-            raise _not_in_region(definition.id, region)
-    if found is None:
-        raise NotFoundError(
-            f'There is no latest image version exists for "{definition.id}"',
-            hint="Publish a version that is not excluded from latest, or name one.",
-        )
-    return found
-
-
-def _published(definition_key: str) -> Select[VersionRow]:
-    query: Select[VersionRow] = select(VersionRow).where(
-        VersionRow.definition_key == definition_key, VersionRow.state == SUCCEEDED
-    )
-    return query.order_by(*_NEWEST_FIRST)
-
-
-def _first(session: Session, query: Select[VersionRow]) -> VersionRow | None:
-    found: VersionRow | None = session.scalars(query.limit(1)).first()
-    return found
-
-
-def _not_in_region(arm_id: str, region: str) -> NotFoundError:
-    return NotFoundError(
-        f"The gallery image {arm_id} is not available in {region} region. Please contact image owner to "
-        "replicate to this region, or change your requested region."
     )
