@@ -19,6 +19,7 @@ _MBR_TABLE = 446
 _PROTECTIVE = 0xEE
 _EXTENDED = {0x05, 0x0F, 0x85}
 _MAX_ENTRIES = 1024
+_MAX_ENTRY_SIZE = 4096
 _MAX_LOGICAL = 128
 
 
@@ -69,7 +70,7 @@ def _gpt(file: BinaryIO, path: Path) -> list[Partition]:
     if zlib.crc32(raw[:16] + bytes(4) + raw[20:size]) != stored:
         raise PartitionTableError(f"The GPT header of {path} is damaged (wrong checksum).")
     table_lba, count, entry_size = header[10], header[11], header[12]
-    if entry_size < _GPT_ENTRY.size or count > _MAX_ENTRIES:
+    if not _GPT_ENTRY.size <= entry_size <= _MAX_ENTRY_SIZE or count > _MAX_ENTRIES:
         raise PartitionTableError(f"The GPT of {path} has entries of {entry_size} bytes, {count} of them.")
     table = _read(file, table_lba * SECTOR, count * entry_size)
     found = []

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 _SECTOR = 512
 _BOOT_CODE = 440
+_MOST_FOLDERS = 32
 _WINDOWS = ("ntfs",)
 # What a damaged file system can make of a reader, beside its own errors.
-UNREADABLE = (GoldsmithError, OSError, ValueError, LookupError, struct.error, RecursionError, MemoryError)
+UNREADABLE = (
+    *(GoldsmithError, OSError, struct.error),
+    *(ValueError, LookupError, ArithmeticError, RecursionError, MemoryError),
+)
 
 
 def inspect(
@@ -115,7 +119,7 @@ def _esp_files(path: Path, esp: filesystem.FileSystem) -> frozenset[str] | str:
         view = FatImage(path, esp.partition.start)
         return frozenset(
             f"/EFI/{folder}/{name}".upper()
-            for folder in view.listdir("/EFI") or ()
+            for folder in (view.listdir("/EFI") or ())[:_MOST_FOLDERS]
             for name in view.listdir(f"/EFI/{folder}") or ()
         )
     except UNREADABLE as error:

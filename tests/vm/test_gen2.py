@@ -1,4 +1,6 @@
-"""A Gen2 build with a larger disk, a deprovision script of its own, and a validation that fails."""
+"""A Gen2 build with a larger disk, a deprovision script of its own, a waived rule of the VHD gate, and a
+validation that fails.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,32 @@ def test_gen2_grows_keeps_its_own_deprovision_script_and_distributes_in_spite_of
     assert events[-1]["state"] == "Failed"
     image = json.loads(cli("images", "show", "gen2", "--json").out)
     assert "V2" in json.dumps(image)
+    assert "no-os-swap: waived: /etc/fstab switches swap on the OS disk on." in notes(events)
+    verified = cli("images", "verify", "gen2", "--waive", "no-os-swap", "--strict")
+    assert "Looked at as Linux, generation V2." in verified.out
+    assert verified.code == 0, verified.text
     assert_nothing_left(home)
+    the_gate_refuses_it_without_the_waiver(cli, home, tmp_path)
+
+
+def the_gate_refuses_it_without_the_waiver(cli: Cli, home: Path, tmp_path: Path) -> None:
+    """The finished image is in the cache: nothing boots, and nothing is distributed."""
+    template = gen2_template()
+    del template["properties"]["x-goldsmith"]["waive"]
+    result = cli(write(tmp_path, template), "--events", tmp_path / "again.jsonl")
+    assert result.code == 1, result.text
+    assert "may not leave this machine: no-os-swap" in result.text
+    assert "/swapfile none swap sw,nofail 0 0" in result.text
+    assert '"waive": ["no-os-swap"]' in result.text
+    events = [json.loads(line) for line in (tmp_path / "again.jsonl").open()]
+    stages = [e["stage"] for e in events if e["kind"] == "stage.started"]
+    assert "Gate" in stages
+    assert not {"Boot", "Validate", "Distribute"} & set(stages)
+    assert_nothing_left(home)
+
+
+def notes(events: list[dict[str, Any]]) -> list[str]:
+    return [e["message"] for e in events if e["kind"] == "note"]
 
 
 def gen2_template() -> dict[str, Any]:
@@ -47,6 +74,7 @@ def gen2_template() -> dict[str, Any]:
     template["name"] = "gen2"
     properties = template["properties"]
     properties["source"]["sku"] = "12-gen2"
+    properties["x-goldsmith"] = {"gate": "always", "waive": ["no-os-swap"]}
     properties["vmProfile"] = {"vmSize": "Standard_B2s", "osDiskSizeGB": 6}
     properties["customize"] = [
         {
@@ -55,6 +83,7 @@ def gen2_template() -> dict[str, Any]:
             "inline": [
                 "test -d /sys/firmware/efi",
                 'test "$(df --output=size -k / | tail -1)" -gt 5500000 && echo the disk grew',
+                "echo '/swapfile none swap sw,nofail 0 0' | sudo tee -a /etc/fstab",
             ],
         },
         {

@@ -26,6 +26,7 @@ from builder.disk.view import UnsupportedFilesystem
 from builder.disk.xfs import XfsImage
 from builder.disk.xfs_volume import XfsVolume
 from builder.errors import BuildError, EnvironmentProblem
+from builder.gate import gate
 from builder.process import require, run
 from builder.settings import Home, Settings
 from builder.stages.source import check_tools
@@ -159,6 +160,22 @@ def test_boot_is_joined_as_fstab_says(disk: XfsDisk) -> None:
     assert b"Debian on XFS" in (image.read("/boot/grub/grub.cfg") or b"")
     assert (image.read("/vmlinuz") or b"")[0x202:0x206] == b"HdrS", "a link from one into the other"
     assert image.listdir("/boot/efi/EFI/BOOT") == ["BOOTX64.EFI"]
+
+
+def test_the_vhd_gate_looks_into_boot_and_root(disk: XfsDisk) -> None:
+    """A raw disk, so what is asked of the file is not known; what is asked of the guest is."""
+    report = gate.check(disk.path, os_type="Linux")
+    found = {one.rule: one.outcome for one in report.results}
+    assert found.pop("vhd-footer") == "failed"
+    for name in (
+        "hyperv-drivers",
+        "udf-vfat",
+        "serial-console",
+        "provisioning-agent",
+        "no-os-swap",
+        "ssh-server",
+    ):
+        assert found[name] == "ok", report.results
 
 
 def test_damage_is_told(disk: XfsDisk, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import templates
 from builder import doctor, preflight
 from builder import submit as module
 from builder.changes import Change
+from builder.distributors.vhd import VhdDistributor
 from builder.doctor import Result
 from builder.errors import EnvironmentProblem, NotFoundError
 from builder.registry.records import Delivery, ImageRecord, ReplicaRecord
@@ -184,6 +185,20 @@ def test_steps_and_reasons(services: Services) -> None:
     assert all(one.reason for one in found.steps)
     assert found.steps[2].timeout == 90
     assert found.steps[4].reason == "the template has no validations"
+
+
+def test_the_gate_stands_before_what_leaves(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VhdDistributor, "leaves", True, raising=False)
+    found = look(services, vhd(), **{"x-goldsmith": {"waive": ["ssh-server"]}})
+    stages = [one.stage for one in found.steps]
+    step = found.steps[stages.index("Gate")]
+    assert stages.index("Generalize") < stages.index("Gate") < stages.index("Validate")
+    assert (step.action, step.name) == ("RUN", "VHD gate")
+    assert step.reason == "out leaves this machine; waived: ssh-server"
+    off = look(services, vhd(), **{"x-goldsmith": {"gate": "off"}})
+    assert [(one.action, one.reason) for one in off.steps if one.stage == "Gate"] == [
+        ("SKIP", "switched off, though out leaves")
+    ]
 
 
 def test_source_validation_only_distributes_nothing(services: Services) -> None:
