@@ -148,7 +148,7 @@ def _entry_of(
 ) -> BootEntry | None:
     kernel, words, initrds = "", tuple[str, ...](), tuple[str, ...]()
     for line in lines:
-        name, _, rest = line.partition(" ")
+        name, rest = _split(line)
         parts = tuple(_expanded(rest, variables).split())
         if name in ("linux", "linuxefi", "linux16") and parts:
             kernel, words = parts[0], parts[1:]
@@ -157,6 +157,12 @@ def _entry_of(
     if not kernel:
         return None
     return BootEntry(_place(files, kernel), tuple(_place(files, one) for one in initrds), words, where)
+
+
+def _split(line: str) -> tuple[str, str]:
+    """The first word of a line and the rest; spaces or a tab stand between them."""
+    word, *rest = line.split(None, 1) or [""]
+    return word, rest[0].strip() if rest else ""
 
 
 def _expanded(text: str, variables: Mapping[str, str]) -> str:
@@ -192,7 +198,7 @@ def _of_specification(files: ImageFiles, variables: Mapping[str, str]) -> BootEn
         saved = f"{variables.get('saved_entry', '')}.conf"
         name = saved if saved in names else usual[-1]
         lines = (files.read(f"{folder}/{name}") or b"").decode(errors="replace").splitlines()
-        fields = [(key, rest.strip()) for key, _, rest in (line.strip().partition(" ") for line in lines)]
+        fields = [_split(line) for line in lines]
         words = " ".join(rest for key, rest in fields if key == "options")
         kernel = next((rest for key, rest in fields if key == "linux"), "")
         if kernel:

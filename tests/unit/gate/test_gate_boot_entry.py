@@ -26,8 +26,8 @@ menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simpl
           search --no-floppy --fs-uuid --set=root 1
         fi
         echo    'Loading Linux 6.1 ...'
-        linux   /boot/vmlinuz-6.1 root=UUID=1 ro console=ttyS0
-        initrd  /boot/initrd.img-6.1
+        linux\t/boot/vmlinuz-6.1 root=UUID=1 ro console=ttyS0
+        initrd\t/boot/initrd.img-6.1
 }
 submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-advanced-1' {
         menuentry 'Debian GNU/Linux, with Linux 5.10' --class debian $menuentry_id_option 'gnulinux-5.10' {
@@ -65,9 +65,29 @@ def test_debian(default: str, env: str, version: str) -> None:
     assert ("console=ttyS0" in entry.words) == (version == "6.1")
 
 
+UBUNTU = """\
+menuentry 'Ubuntu' --class ubuntu {
+\tif [ "${initrdfail}" = 1 ]; then
+\t  linux\t/boot/vmlinuz-6.1 root=PARTUUID=1 ro console=ttyS0
+\t  initrd\t/boot/initrd.img-6.1
+\telse
+\t  linux\t/boot/vmlinuz-6.1 root=PARTUUID=1 ro console=ttyS0 panic=-1
+\t  initrdfail
+\tfi
+}
+"""
+
+
+def test_ubuntu_first_tries_without_its_initramfs() -> None:
+    entry = find(Tree({**FILES, "/boot/grub/grub.cfg": UBUNTU}))
+    assert entry is not None
+    assert entry.initrds == ("/boot/initrd.img-6.1",)
+    assert entry.words == ("root=PARTUUID=1", "ro", "console=ttyS0", "panic=-1")
+
+
 RED_HAT = 'set kernelopts="root=UUID=9 ro "\nload_env -f ${config_directory}/grubenv\ninsmod blscfg\nblscfg\n'
 ENTRY = """\
-title Red Hat Enterprise Linux
+title\tRed Hat Enterprise Linux
 version {0}
 linux /vmlinuz-{0}
 initrd /initramfs-{0}.img $tuned_initrd
