@@ -53,6 +53,8 @@ def jobs_of(documents: Sequence[Document]) -> list[Job]:
         hide_parameters(document, redactor)
         if not document.templates:
             raise UsageError(f"{document.file}: no image template in it.")
+        for template in document.templates:
+            hide_tokens(template, redactor)
         jobs += [
             Job(document, template, redactor, place) for place, template in enumerate(document.templates)
         ]
@@ -145,6 +147,15 @@ def build_job(
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
     """The exit code that stands for all of `codes`."""
     return min(codes, key=_FROM_BAD_TO_GOOD.index, default=ExitCode.OK)
+
+
+def hide_tokens(template: ImageTemplate, redactor: Redactor) -> None:
+    """Hide the SAS tokens in the addresses of VHDs, also where nothing is built."""
+    from builder.blob.address import signatures
+
+    for model in template.properties.distribute:
+        for secret in signatures(str(getattr(model, "uri", "") or "")):
+            redactor.add(secret)
 
 
 def hide_parameters(document: Document, redactor: Redactor) -> None:

@@ -6,15 +6,19 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from builder.disk.data_disk import node_of
 from builder.errors import PreflightError
-from templates.errors import GoldsmithError
+
+if TYPE_CHECKING:
+    from builder.redact import Redactor
 
 # https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
 _CONTAINER = re.compile(r"\$root|\$web|[a-z0-9](?:-?[a-z0-9]){2,62}")
 _LONGEST_NAME = 1024
+_SHORTEST_SECRET = 3  # what a redactor takes
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _IP = re.compile(r"[0-9.]+|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]*\]?")
 _SIGNED = re.compile(r"(sig=)[^&\s'\"<>]+", re.IGNORECASE)
@@ -165,19 +169,14 @@ def _token(query: str, shown: str) -> str:
     return query
 
 
-def hide(address: BlobAddress, redactor: object) -> None:
-    """Make the SAS token known to a Redactor, whole and its signature alone."""
-    add = getattr(redactor, "add", None)
-    if not address.sas or add is None:
-        return
-    for secret in (address.sas, *(parse_qs(address.sas).get("sig") or ())):
-        try:
-            add(secret)
-        except ValueError:
-            raise _too_short() from None
+def hide(address: BlobAddress, redactor: Redactor) -> None:
+    """Make the SAS token known to `redactor`, whole and its signature alone."""
+    for secret in signatures(f"?{address.sas}"):
+        redactor.add(secret)
 
 
-def _too_short() -> GoldsmithError:
-    return AddressError(
-        "The signature in the SAS token is too short to be one.", hint="Copy the whole token."
-    )
+def signatures(uri: str) -> list[str]:
+    """What is secret in an address: the SAS token in it as a whole, and its signature. Never raises."""
+    query = uri.partition("?")[2].partition("#")[0]
+    found = [secret for secret in parse_qs(query).get("sig", []) if len(secret) >= _SHORTEST_SECRET]
+    return [query, *found] if found else []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'goldsmith[azure]'"
 CONNECT_SECONDS = 20.0
 READ_SECONDS = 60.0
+HASTE_SECONDS = 15.0
 ATTEMPTS = 10
 FEW_ATTEMPTS = 3
 _FIRST_PAUSE = 0.5
@@ -65,11 +66,12 @@ def open_blob(
     settings: Settings,
     *,
     stop: threading.Event | None = None,
-    attempts: int = ATTEMPTS,
+    hasty: bool = False,
     snapshot: str | None = None,
 ) -> Iterator[BlobClient]:
     """A client for one blob (or one snapshot of it), for any number of threads. What fails for a moment
-    is tried `attempts` times with longer pauses; once `stop` is set a pause ends with Stopped.
+    is tried again with longer pauses; once `stop` is set a pause ends with Stopped. `hasty`: for a question
+    or for clearing up, which somebody waits for.
 
     Raises EnvironmentProblem.
     """
@@ -93,9 +95,9 @@ def open_blob(
         address.name,
         snapshot=snapshot,
         credential=credential_of(sign_in, address),  # type: ignore[arg-type]
-        retry_policy=_patience(attempts, stop or threading.Event()),
-        connection_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        retry_policy=_patience(FEW_ATTEMPTS if hasty else ATTEMPTS, stop or threading.Event()),
+        connection_timeout=HASTE_SECONDS if hasty else CONNECT_SECONDS,
+        read_timeout=HASTE_SECONDS if hasty else READ_SECONDS,
         permit_redirects=False,
         **options,
     )

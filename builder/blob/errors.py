@@ -20,6 +20,8 @@ _LEASED = frozenset({
     "LeaseNotPresentWithBlobOperation",
     "LeaseNotPresentWithLeaseOperation", "LeaseIsBrokenAndCannotBeRenewed",
 })  # fmt: skip
+# azure-core's and azure-identity's; by name, so that neither is imported for it.
+_NO_LOGIN = frozenset({"ClientAuthenticationError", "CredentialUnavailableError"})
 LEASE_HINT = (
     "A disk may be attached to it, or another upload is under way (its lease ends a minute after it died). "
     "To take it by force: az storage blob lease break"
@@ -53,6 +55,8 @@ def explain(error: Exception, address: BlobAddress, how: str) -> GoldsmithError:
     """What an exception of azure-core's means for a person."""
     code, status, said = code_of(error), getattr(error, "status_code", None), said_of(error)
     details = tuple(line for line in (f"{status} {code}".strip() if status else code, said) if line)
+    if status is None:
+        return _without_answer(error, address, details)
     if code == "ContainerNotFound":
         return NotFoundError(
             f"The container '{address.container}' does not exist in {address.service}.",
@@ -61,29 +65,34 @@ def explain(error: Exception, address: BlobAddress, how: str) -> GoldsmithError:
         )
     if code in _LEASED:
         return InUseError(f"{address.uri} is leased by somebody else.", details=details, hint=LEASE_HINT)
-    if status in (401, 403) or type(error).__name__ in (
-        "ClientAuthenticationError",
-        "CredentialUnavailableError",
-    ):
+    if status in (401, 403):
         return UploadRefused(
             f"{address.service} does not let us write {address.uri}; we signed in with {how}.",
             details=details,
             hint="Check the key or token, its end and its rights, and the account's firewall. A login needs "
             "the role 'Storage Blob Data Contributor'.",
         )
-    if status is not None and 300 <= int(status) < 400:
+    if 300 <= int(status) < 400:
         return UploadError(
             f"{address.uri} leads elsewhere, which a storage account never does; nothing was sent there.",
             details=details,
             hint="Check the address, and for a proxy that answers in its place.",
         )
-    if status is None:
-        return UploadError(
-            f"{address.service} cannot be reached.",
-            details=details,
-            hint="Check the address and the network.",
-        )
     return UploadError(f"{address.uri} could not be written.", details=details)
+
+
+def _without_answer(error: Exception, address: BlobAddress, details: tuple[str, ...]) -> GoldsmithError:
+    """There was no login, or no connection."""
+    if type(error).__name__ in _NO_LOGIN:
+        return UploadRefused(
+            f"There is no login of Azure's here to sign in to {address.service} with.",
+            details=details,
+            hint="Sign in (az login), set AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_KEY, or add a SAS "
+            "token to the uri.",
+        )
+    return UploadError(
+        f"{address.service} cannot be reached.", details=details, hint="Check the address and the network."
+    )
 
 
 def code_of(error: Exception) -> str:

@@ -16,8 +16,6 @@ from builder.errors import GoldsmithError
 if TYPE_CHECKING:
     from builder.settings import Home, Settings
 
-_COPY_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
@@ -80,7 +78,7 @@ def _take_away(begun: Begun, settings: Settings) -> None:
     address = BlobAddress.parse(begun.uri, insecure=True)
     sign_in = choose(address, os.environ)
     with explained(address, sign_in.how):
-        take_away(address, sign_in, settings, begun, seconds=_COPY_SECONDS)
+        take_away(address, sign_in, settings, begun)
 
 
 def _age(begun: Begun) -> float:

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from builder.blob.client import FEW_ATTEMPTS, open_blob
+from builder.blob.client import open_blob
 from builder.blob.errors import UploadError, code_of
 from builder.blob.there import STATE, UPLOAD_ID, UPLOADING
 
@@ -19,30 +19,29 @@ if TYPE_CHECKING:
     from builder.blob.note import Begun
     from builder.settings import Settings
 
-_COPY_SECONDS = 300.0
 _LOOK_SECONDS = 0.5
 
 
-def take_away(
-    address: BlobAddress, sign_in: SignIn, settings: Settings, begun: Begun, *, seconds: float = _COPY_SECONDS
-) -> None:
+def take_away(address: BlobAddress, sign_in: SignIn, settings: Settings, begun: Begun) -> None:
     """Delete the blob of an unfinished upload, or put back what was there before. A blob that is not that
     upload's any more, or is whole, is left alone. Raises UploadError, what azure-core raises.
     """
     from azure.core.exceptions import ResourceNotFoundError
 
-    with open_blob(address, sign_in, settings, attempts=FEW_ATTEMPTS) as client:
+    with open_blob(address, sign_in, settings, hasty=True) as client:
         try:
             found = client.get_blob_properties()
         except ResourceNotFoundError as error:
             if code_of(error) != "BlobNotFound":
                 raise
             return
+        if str(found.copy.status) == "pending":
+            raise UploadError(f"What was there before is still being put back to {address.uri}.")
         metadata = {str(name).lower(): value for name, value in (found.metadata or {}).items()}
         if (metadata.get(UPLOAD_ID), metadata.get(STATE)) == (begun.upload_id, UPLOADING):
             lease = begun.lease_id if str(found.lease.state) == "leased" else None
             if begun.snapshot:
-                _put_back(client, address, sign_in, begun.snapshot, lease, seconds)
+                _put_back(client, address, sign_in, begun.snapshot, lease, settings.cleanup_timeout)
             else:
                 client.delete_blob(lease=lease)
                 return
@@ -56,7 +55,7 @@ def drop_snapshot(address: BlobAddress, sign_in: SignIn, settings: Settings, sna
 
     with (
         suppress(ResourceNotFoundError),
-        open_blob(address, sign_in, settings, attempts=FEW_ATTEMPTS, snapshot=snapshot) as client,
+        open_blob(address, sign_in, settings, hasty=True, snapshot=snapshot) as client,
     ):
         client.delete_blob()
 

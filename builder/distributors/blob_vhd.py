@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.blob.address import BlobAddress, hide
-from builder.blob.client import FEW_ATTEMPTS, open_blob, require_storage
+from builder.blob.client import open_blob, require_storage
 from builder.blob.note import Note
 from builder.changes import Change
 from builder.distributors.base import Artifact
@@ -177,7 +177,7 @@ def look_at(address: BlobAddress, sign_in: SignIn, services: Services) -> There:
     own = (begun.lease_id, begun.upload_id) if begun else ("", "")
     with (
         explained(address, sign_in.how),
-        open_blob(address, sign_in, services.settings, attempts=FEW_ATTEMPTS) as client,
+        open_blob(address, sign_in, services.settings, hasty=True) as client,
     ):
         check_writable(client)
         return look(client, address, *own)

@@ -47,10 +47,13 @@ Versioning = Annotated[LatestVersioning | SourceVersioning, Field(discriminator=
 
 
 class VhdDistributor(Distributor):
-    """A fixed VHD. `uri` is a path or file:// here; empty means `--output-dir`."""
+    """A fixed VHD. `uri` is a blob's https address, a path or file://; empty means `--output-dir`."""
 
     type: Literal["VHD"]
-    uri: str = Field(default="", description="Where the VHD goes; empty: the output directory")
+    uri: str = Field(
+        default="",
+        description="Where the VHD goes: a blob's https address, a path, file://; empty: --output-dir",
+    )
 
 
 class ManagedImageDistributor(Distributor):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 from azurite import KEY, Azurite, Proxy, environment, proxy_to
 from blob_disk import MIB, noise, sparse_vhd
 from harness import Cli
+from stall import under_way
 
 from builder.blob.note import Note
 from builder.gc import GcReport, collect
@@ -24,6 +22,7 @@ from builder.settings import Home
 
 BYTES = 12 * MIB + 512
 SIZE = 48 * MIB
+UPLOAD = ("images", "upload", "--no-gate")
 
 
 @pytest.fixture(scope="module")
@@ -50,44 +49,6 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return Cli(tmp_path / "home", tmp_path)
 
 
-class Stall:
-    """For Proxy.on_data: after so many bytes nothing goes on until `release`."""
-
-    def __init__(self, after: int) -> None:
-        self._after = after
-        self._free = threading.Event()
-
-    def __call__(self, data: bytes, before: int) -> bytes:
-        if before > self._after:
-            self._free.wait(120)
-        return data
-
-    def release(self) -> None:
-        self._free.set()
-
-
-@contextlib.contextmanager
-def under_way(
-    command: Cli, proxy: Proxy, *words: str | Path
-) -> Iterator[tuple[subprocess.Popen[str], Stall]]:
-    """An upload that has sent two pieces and more, and does not come any further."""
-    proxy.on_data = stall = Stall(5 * MIB)
-    child = command.start("images", "upload", "--no-gate", *words)
-    try:
-        end = time.monotonic() + 60
-        while proxy.sent < 5 * MIB:
-            assert child.poll() is None, child.communicate()[0]
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        time.sleep(0.5)  # what was sent is answered
-        yield child, stall
-    finally:
-        stall.release()
-        proxy.on_data = None
-        child.kill()
-        child.communicate(timeout=30)
-
-
 def kill(child: subprocess.Popen[str]) -> None:
     os.kill(child.pid, signal.SIGKILL)
     child.wait(30)
@@ -102,7 +63,7 @@ def test_a_killed_upload_goes_on_where_it_stopped(
 ) -> None:
     """Its lease does not stand in the way: the id is in the note."""
     proxy, azurite = proxied
-    with under_way(command, proxy, vhd, azurite.url(name)) as (child, _):
+    with under_way(command, proxy, *UPLOAD, vhd, azurite.url(name)) as (child, _):
         kill(child)
     left = azurite.blob(name).get_blob_properties()
     assert (left.lease.state, left.metadata["goldsmith_state"]) == ("leased", "uploading")
@@ -121,7 +82,7 @@ def test_gc_takes_away_what_a_killed_upload_left(
     command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str
 ) -> None:
     proxy, azurite = proxied
-    with under_way(command, proxy, vhd, azurite.url(name)) as (child, _):
+    with under_way(command, proxy, *UPLOAD, vhd, azurite.url(name)) as (child, _):
         assert gc(command).removed == []  # it lives
         kill(child)
     assert [item.name for item in gc(command, dry_run=True).removed] == [azurite.url(name)]
@@ -141,7 +102,7 @@ def test_where_gc_cannot_sign_in_it_says_so_until_the_time_is_over(
     command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, azurite = proxied
-    with under_way(command, proxy, vhd, azurite.url(name)) as (child, _):
+    with under_way(command, proxy, *UPLOAD, vhd, azurite.url(name)) as (child, _):
         kill(child)
     monkeypatch.delenv("AZURE_STORAGE_KEY")
     result = command("gc")
@@ -157,7 +118,7 @@ def test_a_stopped_upload_leaves_nothing(
     command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str
 ) -> None:
     proxy, azurite = proxied
-    with under_way(command, proxy, vhd, azurite.url(name)) as (child, stall):
+    with under_way(command, proxy, *UPLOAD, vhd, azurite.url(name)) as (child, stall):
         os.kill(child.pid, signal.SIGINT)
         stall.release()
         out = child.communicate(timeout=60)[0]
@@ -168,7 +129,7 @@ def test_a_stopped_upload_leaves_nothing(
 
 def test_two_uploads_to_one_blob(command: Cli, proxied: tuple[Proxy, Azurite], vhd: Path, name: str) -> None:
     proxy, azurite = proxied
-    with under_way(command, proxy, vhd, azurite.url(name)) as (child, stall):
+    with under_way(command, proxy, *UPLOAD, vhd, azurite.url(name)) as (child, stall):
         # Past the proxy: the first one's requests fill it.
         note = Note.of(Home(command.home), azurite.url(name))
         assert not note.lock.try_acquire()
@@ -201,3 +162,16 @@ def test_what_the_command_says(command: Cli, azurite: Azurite, vhd: Path, name: 
 def test_the_journal_leaves_a_blob_to_its_note() -> None:
     entry = Entry("blob", "blob:1", {"url": "http://127.0.0.1/a/b/c.vhd", "note": "/home/uploads/1.jsonl"})
     assert [done.outcome for done in reap([entry], roots=[])] == ["gone"]
+
+
+def test_where_nobody_is_signed_in_it_says_how(
+    command: Cli, vhd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """azure-identity itself, which finds no login on a machine of the tests."""
+    for key in [key for key in os.environ if key.startswith("AZURE_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("HOME", str(command.cwd))
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
+    result = command("images", "upload", vhd, "https://127.0.0.1:1/acct/vhds/web.vhd")
+    assert result.code == 3
+    assert "no login of Azure's here" in result.err and "az login" in result.err

@@ -4,7 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from builder.blob.address import AddressError, BlobAddress, hide, is_blob_address, without_signature
+from builder.blob.address import (
+    AddressError,
+    BlobAddress,
+    hide,
+    is_blob_address,
+    signatures,
+    without_signature,
+)
 from builder.redact import Redactor
 
 WEB = "https://acct.blob.core.windows.net/vhds/web.vhd"
@@ -95,6 +102,20 @@ def test_the_token_is_in_nothing_that_is_shown() -> None:
     for text in (f"GET {WEB}?{SAS}", "sig=c2VjcmV0c2VjcmV0%2B%3D", "c2VjcmV0c2VjcmV0+="):
         assert "c2VjcmV0" not in redactor.scrub(text)
     assert without_signature(f"at {WEB}?{SAS}'") == f"at {WEB}?{SAS.rpartition('=')[0]}=****'"
+
+
+@pytest.mark.parametrize(
+    ("uri", "secrets"),
+    [
+        (WEB, []),
+        (f"{WEB}?comp=list", []),
+        (f"{WEB}?sig=ab", []),
+        ("no address ? at all", []),
+        (f"{WEB}?sp=r&sig=a%2Bbc#x", ["sp=r&sig=a%2Bbc", "a+bc"]),
+    ],
+)
+def test_what_is_secret_in_an_address(uri: str, secrets: list[str]) -> None:
+    assert signatures(uri) == secrets
 
 
 @pytest.mark.parametrize(
