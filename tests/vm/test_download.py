@@ -3,75 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fetcher import DATA, MIB, SHA, Fetcher, quick
 from web import Page, Web, web_server
 
 from builder.deadline import Deadline
 from builder.download import exchange, transfer
-from builder.download.cache import DownloadCache
-from builder.download.errors import DownloadError, OfflineError
+from builder.download.errors import DownloadError
 from builder.download.fetch import fetch
 from builder.download.network import Network
 from builder.errors import BuildTimeoutError, EnvironmentProblem, NotFoundError
-from builder.events import EventBus, WaitProgress, WaitStarted
-from builder.redact import Redactor
-
-MIB = 1024**2
-DATA = random.Random(5).randbytes(5 * MIB + 12345)
-SHA = hashlib.sha256(DATA).hexdigest()
-
-
-@dataclass
-class Fetcher:
-    """`fetch` into one place, with what it told."""
-
-    folder: Path
-    network: Network = field(default_factory=Network)
-    events: list[object] = field(default_factory=list)
-
-    @property
-    def dest(self) -> Path:
-        return self.folder / "disk.img"
-
-    @property
-    def bus(self) -> EventBus:
-        bus = EventBus(Redactor())
-        bus.add_sink(lambda envelope: self.events.append(envelope.event))
-        return bus
-
-    def __call__(
-        self,
-        url: str | list[str],
-        sha256: str | None = None,
-        *,
-        seconds: float = 60,
-        sha512: str | None = None,
-    ) -> bytes:
-        fetch(
-            url, self.dest, sha256=sha256, sha512=sha512,
-            deadline=Deadline(seconds), bus=self.bus, network=self.network,
-        )  # fmt: skip
-        assert [path.name for path in self.folder.iterdir()] == [self.dest.name]
-        return self.dest.read_bytes()
+from builder.events import WaitProgress, WaitStarted
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small files in parts, short pauses, and no proxy of this machine."""
-    monkeypatch.setattr(exchange, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(exchange, "_LONGEST_PAUSE", 0.05)
-    monkeypatch.setattr(transfer, "PARALLEL_FROM", 4 * MIB)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch)
 
 
 @pytest.fixture
@@ -342,69 +294,6 @@ def test_of_two_that_want_the_same_file_one_downloads(web: Web, get: Fetcher) ->
     waits = [event.what for event in second.events if isinstance(event, WaitStarted)]
     assert sum(what.startswith("Waiting for another download of http") for what in waits) == 2
     assert [path.name for path in get.folder.iterdir()] == ["disk.img"]
-
-
-def test_offline_fetches_nothing_and_says_where_the_file_would_be(web: Web, get: Fetcher) -> None:
-    web.pages["/a"] = Page(DATA)
-    get.network = Network(offline=True)
-    with pytest.raises(OfflineError, match="is not on this machine") as caught:
-        get(f"{web.url}/a", SHA)
-    assert str(get.dest) in str(caught.value.hint)
-    assert web.log == []
-    get.dest.write_bytes(DATA)
-    assert get(f"{web.url}/a", SHA) == DATA
-    assert web.log == []
-
-
-def test_the_cache_asks_before_it_takes_a_file_without_digest_again(web: Web, get: Fetcher) -> None:
-    cache, url = DownloadCache(get.folder), f"{web.url}/SHA256SUMS"
-    web.pages["/SHA256SUMS"] = Page(b"one\n", etag='"1"')
-
-    def take(network: Network | None = None) -> bytes:
-        return cache.fetch(url, deadline=Deadline(60), bus=get.bus, network=network or Network()).read_bytes()
-
-    assert take() == take() == b"one\n"
-    assert [status for _, status in web.requests("/SHA256SUMS")] == [200, 304]
-    web.pages["/SHA256SUMS"] = Page(b"two\n", etag='"2"')
-    assert take(Network(offline=True)) == b"one\n"
-    assert take() == b"two\n"
-
-
-def test_a_proxy_carries_it_all_but_its_password_is_not_shown(web: Web, get: Fetcher) -> None:
-    """The double answers as a proxy does: it is asked with the whole address."""
-    proxy = web.url.replace("http://", "http://user:geheim@")
-    web.pages["/a"] = Page(DATA)
-    get.network = Network(proxy=proxy)
-    assert get("http://images.example/a") == DATA
-    assert any("Proxy-Authorization" in headers for headers in web.headers)
-    assert "geheim" not in repr(get.network)
-    web.pages["/b"] = Page(DATA, statuses=[407])
-    with pytest.raises(DownloadError) as caught:
-        get("http://images.example/b")
-    assert "geheim" not in f"{caught.value} {caught.value.details} {caught.value.hint}"
-
-
-def test_no_proxy_is_heeded_with_a_proxy_of_the_settings(
-    web: Web, get: Fetcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # nobody listens there
-        get.network = Network(proxy=f"http://user:geheim@127.0.0.1:{taken.getsockname()[1]}")
-        web.pages["/a"] = Page(DATA)
-        with pytest.raises(DownloadError) as caught:
-            get(f"{web.url}/a")
-        assert "geheim" not in f"{caught.value} {caught.value.details}"
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert get(f"{web.url}/a") == DATA
-
-
-def test_the_environments_proxy_is_used(web: Web, get: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", web.url)
-    web.pages["/a"] = Page(DATA)
-    assert get("http://images.example/a") == DATA
-    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
-    with pytest.raises(EnvironmentProblem, match="SOCKS"):
-        get("http://images.example/b")
 
 
 def test_sha512_proves_as_well(web: Web, get: Fetcher) -> None:

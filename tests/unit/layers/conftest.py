@@ -33,3 +33,14 @@ def finished(home: Home) -> FinishedStore:
 @pytest.fixture
 def cache(store: LayerStore, finished: FinishedStore) -> Cache:
     return Cache(store, finished, 20 * GIB)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Home:
+    """The other machine."""
+    return Home(tmp_path / "other")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "cache.tar"
