@@ -39,9 +39,12 @@ def engine(path: Path) -> Engine:
     """Opens the file, or makes it. Raises RegistryError when its folder cannot be made."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # SQLite itself would deny the group to write, whatever the umask says; its log takes our mode.
+            path.touch(mode=0o666)
     except OSError as error:
         raise RegistryError(
-            f"The folder {path.parent} cannot be made: {error.strerror}.", hint="Set GOLDSMITH_HOME."
+            f"The registry {path} cannot be made: {error.strerror}.", hint="Set GOLDSMITH_HOME."
         ) from error
     made = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
     _listen(made, "DELETE" if on_network(path) else "WAL")

@@ -17,8 +17,10 @@ from postgres_server import Server, postgres
 from sqlalchemy import create_engine, text
 from test_registry_processes import PRELUDE, WEB, fill
 
-from builder.errors import ConflictError
+from builder.errors import ConflictError, UsageError
 from builder.registry import holder
+from builder.registry.caller import Principal
+from builder.registry.errors import AuthorizationError
 from builder.registry.postgres import parse
 from builder.registry.records import Delivery
 from builder.registry.store import Registry, RegistryError
@@ -150,6 +152,88 @@ def test_the_command_finds_it_by_the_setting(team: Registry, server: Server, tmp
     wrong = cli("gallery", "list")
     assert (wrong.code, "a shared registry is kept in PostgreSQL" in wrong.text) == (3, True), wrong.text
     assert "geheim" not in wrong.text
+
+
+@pytest.fixture
+def logins(team: Registry, server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Addresses of alice and bob, who may use the tables; bob is in the role devs."""
+    with create_engine(parse(server.url)).begin() as connection:
+        for line in (
+            "CREATE ROLE images NOLOGIN",
+            "CREATE ROLE devs NOLOGIN",
+            "CREATE ROLE alice LOGIN IN ROLE images",
+            "CREATE ROLE bob LOGIN IN ROLE devs",
+            "GRANT images TO devs",
+            "GRANT USAGE ON SCHEMA public TO images",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO images",
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO images",
+        ):
+            connection.execute(text(line))
+    yield {name: server.url.replace("//postgres@", f"//{name}@") for name in ("alice", "bob")}
+    with create_engine(parse(server.url)).begin() as connection:
+        connection.execute(text("DROP OWNED BY images, devs, alice, bob"))
+        connection.execute(text("DROP ROLE alice, bob, devs, images"))
+
+
+def test_each_login_has_its_own_roles(team: Registry, logins: dict[str, str], tmp_path: Path) -> None:
+    """Everybody is whom the database knows them as, in the groups that the database knows."""
+    alice = Registry(Home(tmp_path / "alice"), url=logins["alice"])
+    bob = Registry(Home(tmp_path / "bob"), url=logins["bob"])
+    assert (str(team.caller), team.caller.owns_store) == ("user:postgres", True)
+    assert (str(bob.caller), bob.caller.owns_store, bob.caller.groups) == (
+        "user:bob",
+        False,
+        {"devs", "images"},
+    )
+    assert bob.list_galleries() == []
+    with pytest.raises(AuthorizationError, match="The client 'bob'"):
+        bob.reserve_version(WEB)
+    team.assign_role(WEB, "Contributor", Principal("Group", "devs"))
+    assert bob.reserve_version(WEB).created_by == "user:bob"
+    with pytest.raises(AuthorizationError, match="The client 'alice'"):
+        alice.reserve_version(WEB)
+    copy = Registry(Home(tmp_path / "copy"), url=logins["alice"], snapshot=True)
+    with pytest.raises(AuthorizationError, match="The client 'alice'"):
+        copy.reserve_version(WEB)
+    why = team.check_access(
+        Principal("User", "bob"), "Microsoft.Compute/galleries/images/versions/write", WEB
+    )
+    assert why.why == "user:bob is Contributor through group:devs"
+    assert [team.is_known(Principal("User", name)) for name in ("bob", "eve")] == [True, False]
+    denied = [(one.caller, one.outcome) for one in team.list_audit(denied=True)]
+    assert denied == [("user:alice", "Denied"), ("user:bob", "Denied")]
+    assert team.list_audit(limit=1)[0].details.startswith("reserve_version (")
+    for one in (alice, bob, copy):
+        one.close()
+
+
+def test_a_service_principal_is_proved_by_its_login(
+    team: Registry, logins: dict[str, str], tmp_path: Path
+) -> None:
+    claimed = Registry(Home(tmp_path / "1"), url=logins["bob"], claim="ServicePrincipal:bob")
+    assert (str(claimed.caller), claimed.caller.groups) == ("sp:bob", frozenset())
+    wrong = Registry(Home(tmp_path / "2"), url=logins["bob"], claim="ServicePrincipal:ci")
+    with pytest.raises(UsageError, match="the database knows you as 'bob'"):
+        wrong.list_galleries()
+    for one in (claimed, wrong):
+        one.close()
+
+
+def test_the_first_of_a_team_owns_it(
+    server: Server, team: Registry, logins: dict[str, str], tmp_path: Path
+) -> None:
+    with team._db.write() as session:
+        session.execute(text("DELETE FROM role_assignments"))
+    alice = Registry(Home(tmp_path / "alice"), url=logins["alice"])
+    bob = Registry(Home(tmp_path / "bob"), url=logins["bob"])
+    assert [one.name for one in bob.list_galleries()] == ["team"]
+    alice.reserve_version(WEB)
+    assert bob.list_galleries() == []
+    assert [(one.role, str(one.principal), one.scope) for one in alice.list_roles()] == [
+        ("Owner", "user:alice", "/")
+    ]
+    for one in (alice, bob):
+        one.close()
 
 
 def test_a_server_that_is_gone_is_said(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -77,3 +79,17 @@ MOUNTS = """\
 )
 def test_network_file_systems_are_known(path: str, expected: bool) -> None:
     assert on_network(Path(path), MOUNTS) is expected
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_the_umask_says_who_may_write(home: Home, umask: int, mode: int) -> None:
+    """SQLite by itself makes files of 0644 at most: no group could share a home."""
+    before = os.umask(umask)
+    try:
+        opened = Registry(home)
+        opened.create_gallery(gallery())
+        kinds = ("registry.db", "registry.db-wal", "registry.db-shm")
+        assert [stat.S_IMODE((home.root / name).stat().st_mode) for name in kinds] == [mode] * 3
+        opened.close()
+    finally:
+        os.umask(before)
