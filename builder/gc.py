@@ -8,12 +8,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from builder import runs
 from builder.bench.home import dead as dead_benches
+from builder.errors import EnvironmentProblem
 from builder.journal import Journal, inside
 from builder.lock import FileLock
 from builder.sources.scratch import remove_tree
@@ -113,9 +115,10 @@ def _registered(home: Home, registry: Reclaimer, report: GcReport, audit_days: f
             name = str(orphan.path.relative_to(home.root))
             item = GcItem("orphan", name, "no image or version names it", orphan.size, orphan.path)
             report.removed.append(item)
-        lines = registry.prune_audit(audit_days, dry_run=report.dry_run)
-        if lines:
-            report.removed.append(GcItem("audit", f"{lines} lines", f"older than {audit_days:g} days"))
+        with suppress(EnvironmentProblem):  # a database may let nobody but its owner forget
+            lines = registry.prune_audit(audit_days, dry_run=report.dry_run)
+            if lines:
+                report.removed.append(GcItem("audit", f"{lines} lines", f"older than {audit_days:g} days"))
     except (OSError, GoldsmithError) as error:
         report.left.append(GcItem("orphan", str(home.registry), str(error)))
 

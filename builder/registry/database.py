@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -101,15 +101,15 @@ class Database:
         """The groups that somebody is in: roles of a database, else of the operating system."""
         if self._url is None:
             return caller.groups_of(name)
-        with self._translated(), closing(_Disposing(postgres.engine(self._url))) as server:
-            return postgres.groups_of(server.engine, name)
+        with self._server() as server:
+            return postgres.groups_of(server, name)
 
     def knows(self, principal: Principal) -> bool:
         """Whether there is a user or group of that name."""
         if self._url is None:
             return caller.is_known(principal)
-        with self._translated(), closing(_Disposing(postgres.engine(self._url))) as server:
-            return postgres.has_role(server.engine, principal.name)
+        with self._server() as server:
+            return postgres.has_role(server, principal.name)
 
     def owns(self, name: str) -> bool:
         """Whether the registry itself belongs to the user called `name`."""
@@ -129,10 +129,23 @@ class Database:
         except OSError:
             return None
 
-    def _logged_in(self) -> Caller:
+    @contextmanager
+    def _server(self) -> Iterator[Engine]:
+        """The database itself, also behind a copy of it."""
         assert self._url is not None  # noqa: S101 - only asked then
-        with self._translated(), closing(_Disposing(postgres.engine(self._url))) as server:
-            name, number, owns = postgres.login(server.engine)
+        with self._translated():
+            if not self._snapshot:
+                yield self._engine
+                return
+            engine = postgres.engine(self._url)
+            try:
+                yield engine
+            finally:
+                engine.dispose()
+
+    def _logged_in(self) -> Caller:
+        with self._server() as server:
+            name, number, owns = postgres.login(server)
         return Caller(
             "User",
             name,
@@ -179,17 +192,6 @@ class Database:
                 "a damaged file can be moved away; take the VHDs out of images/ and regions/ then, before "
                 "'build gc' clears what no entry names.",
             ) from error
-
-
-class _Disposing:
-    """An engine that ends with what it was opened for."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def close(self) -> None:
-        """Let go of its connections."""
-        self.engine.dispose()
 
 
 def _copied(server: Engine, name: str) -> Engine:

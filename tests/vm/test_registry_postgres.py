@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 from test_registry_processes import PRELUDE, WEB, fill
 
 from builder.errors import ConflictError, UsageError
+from builder.gc import collect
 from builder.registry import holder
 from builder.registry.caller import Principal
 from builder.registry.errors import AuthorizationError
@@ -205,6 +206,23 @@ def test_each_login_has_its_own_roles(team: Registry, logins: dict[str, str], tm
     assert team.list_audit(limit=1)[0].details.startswith("reserve_version (")
     for one in (alice, bob, copy):
         one.close()
+
+
+def test_an_audit_that_most_only_add_to(
+    team: Registry, server: Server, logins: dict[str, str], tmp_path: Path
+) -> None:
+    with create_engine(parse(server.url)).begin() as connection:
+        connection.execute(text("REVOKE UPDATE, DELETE ON audit FROM images"))
+        connection.execute(text("UPDATE audit SET at = '2026-01-01T00:00:00.000000+00:00'"))
+    bob = Registry(Home(tmp_path / "bob"), url=logins["bob"])
+    with pytest.raises(AuthorizationError):
+        bob.reserve_version(WEB)
+    with pytest.raises(RegistryError, match="permission denied for table audit"):
+        bob.prune_audit(90)
+    assert collect(bob.home, bob).left == []
+    assert len(team.list_audit()) == 3
+    assert [item.name for item in collect(team.home, team).removed if item.kind == "audit"] == ["2 lines"]
+    bob.close()
 
 
 def test_a_service_principal_is_proved_by_its_login(
