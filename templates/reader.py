@@ -89,12 +89,15 @@ def read(
     parameters: Mapping[str, Any] | None = None,
     strict: bool = False,
     defaults: DeploymentScope,
+    buildable: bool = True,
 ) -> Document:
     """Read and check a template file.
 
     `variables` fill `{{ name }}`, `<name>` and parameters of that name (before `parameters` does, which
-    holds those of an ARM deployment), `defaults` answers subscription() and resourceGroup(). Raises
-    UnreadableFile, or TemplateError with every problem found, warnings included, when one of them is
+    holds those of an ARM deployment), `defaults` answers subscription() and resourceGroup(). Without
+    `buildable` a deployment needs no image template.
+
+    Raises UnreadableFile, or TemplateError with every problem found, warnings included, when one of them is
     an error.
     """
     if path.suffix.casefold() == ".bicep":
@@ -102,7 +105,9 @@ def read(
         raise UnreadableFile(f"{path}: a Bicep file cannot be read as it is", hint=hint)
     document = parse_json(read_text(path), str(path), strict=strict)
     report = Report(document, strict=strict)
-    found = examine(report, variables=variables, parameters=parameters, defaults=defaults)
+    found = examine(
+        report, variables=variables, parameters=parameters, defaults=defaults, buildable=buildable
+    )
     diagnostics = report.finish()
     if any(d.severity == "error" for d in diagnostics):
         raise TemplateError(diagnostics)
@@ -128,6 +133,7 @@ def examine(
     variables: Mapping[str, str] | None = None,
     parameters: Mapping[str, Any] | None = None,
     defaults: DeploymentScope,
+    buildable: bool = True,
 ) -> list[tuple[BaseModel, Resource]]:
     """Read and check the document of `report`: the good resources, each with its computed JSON in the
     newest form. Problems and repairs are left in the report.
@@ -146,7 +152,7 @@ def examine(
         if model is not None:
             found.append((model, resource))
     _check_triggers(found, report)
-    if not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and home.shared.arm:
+    if buildable and not any(r.type == IMAGE_TEMPLATE_TYPE for r in resources) and home.shared.arm:
         _report_empty(report)
     return found
 

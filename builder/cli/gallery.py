@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from builder.cli import gallery_audit, gallery_usage
+from builder.cli.definition_options import Tags, pairs
 from builder.cli.gallery_channel import app as channel_app
 from builder.cli.gallery_definition import app as definition_app
+from builder.cli.gallery_definition import delete_nested
+from builder.cli.gallery_deploy import deploy
 from builder.cli.gallery_replicate import change_regions, regions, replicate, status, verify
 from builder.cli.gallery_version import Region, show_version
 from builder.cli.gallery_version import app as version_app
 from builder.cli.images import Json, Yes, confirm, open_registry, print_facts
 from builder.cli.output import print_json, print_table
+from builder.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from builder.registry.latest import Explanation
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -27,7 +34,7 @@ app.add_typer(version_app, name="version")
 gallery_usage.register(app)
 gallery_audit.register(app)
 version_app.command("regions")(change_regions)
-for _verb in (replicate, status, verify, regions):
+for _verb in (deploy, replicate, status, verify, regions):
     app.command()(_verb)
 
 Gallery = Annotated[str, typer.Argument(metavar="GALLERY", help="Name or ARM id.")]
@@ -88,9 +95,10 @@ def create(
         str | None, typer.Option("--location", "-l", help="Default: the setting location.")
     ] = None,
     description: Annotated[str, typer.Option("--description")] = "",
+    tags: Tags = None,
     json: Json = False,
 ) -> None:
-    """Make a gallery; one that is there gets the new description."""
+    """Make a gallery; one that is there gets the new description and tags."""
     from builder.as_json import to_json
     from builder.settings import Home, load_settings
     from templates.arm_id import ResourceId
@@ -104,6 +112,7 @@ def create(
         id=str(resource),
         name=name,
         location=location or "",
+        tags=pairs("--tag", tags or ()),
         properties=GalleryProperties(description=description),
     )
     record = open_registry().create_gallery(wanted, default_location=settings.location)
@@ -114,12 +123,45 @@ def create(
 
 
 @app.command()
-def delete(gallery: Gallery, *, yes: Yes = False) -> None:
-    """Delete an empty gallery."""
+def update(
+    gallery: Gallery,
+    *,
+    description: Annotated[str | None, typer.Option("--description")] = None,
+    tags: Tags = None,
+    json: Json = False,
+) -> None:
+    """Change a gallery's description or tags; nothing else of it may change."""
+    from builder.as_json import to_json
+    from builder.registry.lookup import gallery_id
+
+    registry = open_registry()
+    if description is None and tags is None:
+        raise UsageError("What is to change?", hint="Say --description or --tag.")
+    wanted = None if tags is None else pairs("--tag", tags)
+    record = registry.update_gallery(gallery_id(registry, gallery), description=description, tags=wanted)
+    if json:
+        print_json(to_json(record))
+    else:
+        typer.echo(f"Updated {record.id}")
+
+
+@app.command()
+def delete(
+    gallery: Gallery,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Delete its definitions, their versions and files first.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete an empty gallery, or with --force all that is in it."""
     from builder.registry.lookup import gallery_id
 
     registry = open_registry()
     record = registry.find_gallery(gallery_id(registry, gallery))
+    if force:
+        delete_nested(registry, record.id, f"gallery {record.name}", yes=yes)
+        return
     confirm(f"Delete the gallery {record.name}?", yes=yes)
     registry.delete_gallery(record.id)
     typer.echo(f"Deleted {record.id}")
@@ -130,11 +172,36 @@ def latest(
     definition: Annotated[str, typer.Argument(metavar="DEFINITION", help="GALLERY/DEFINITION or ARM id.")],
     *,
     region: Region = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every version, and why it is or is not the latest.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show the latest version: the highest that is not excluded and, with --region, is there."""
+    """Show the latest version: the highest that is not excluded and, with --region, is there.
+
+    Exit code 2 when there is none, with --explain, too.
+    """
     from builder.registry.lookup import definition_id
 
     registry = open_registry()
     identity = definition_id(registry, definition)
+    if explain:
+        _explain(registry.explain_latest(identity, region), json=json)
+        return
     show_version(registry.find_version(f"{identity}/versions/latest", region), json=json)
+
+
+def _explain(found: Explanation, *, json: bool) -> None:
+    from builder.as_json import to_json
+
+    if json:
+        print_json(to_json(found))
+    elif not found.candidates:
+        typer.echo("There are no versions here yet; a SharedImage target makes one.")
+    else:
+        rows = [
+            (one.version, "latest" if one.verdict == "latest" else "", one.reason) for one in found.candidates
+        ]
+        print_table(("Version", "", "Why"), rows)
+    if found.latest is None:
+        raise typer.Exit(int(ExitCode.BAD_TEMPLATE))

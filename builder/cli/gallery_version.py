@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli.definition_options import Tags, pairs
 from builder.cli.images import Json, Yes, confirm, open_registry, print_facts
 from builder.cli.output import human_size, print_json, print_table
+from builder.errors import UsageError
 
 if TYPE_CHECKING:
     from builder.registry.records import ReplicaRecord, VersionRecord
@@ -31,15 +33,22 @@ def list_(
         str | None, typer.Argument(metavar="DEFINITION", help="GALLERY/DEFINITION or ARM id. Default: all.")
     ] = None,
     *,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="VERSION", help="Those after it: the next page.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the versions of an image definition, or of all, the newest first."""
     from builder.as_json import to_json
-    from builder.registry.lookup import definition_id
+    from builder.registry.lookup import definition_id, version_id
 
     registry = open_registry()
     wanted = registry.find_definition(definition_id(registry, definition)).id if definition else None
-    records = registry.list_versions(wanted)
+    if after is not None:
+        is_number = wanted is not None and "/" not in after
+        after = f"{wanted}/versions/{after}" if is_number else version_id(registry, after)
+    records = registry.list_versions(wanted, limit=limit, after=after)
     if json:
         print_json(to_json(records))
     elif not records:
@@ -89,6 +98,63 @@ def delete(
 
 
 @app.command()
+def update(
+    version: Version,
+    *,
+    end_of_life: Annotated[
+        str | None, typer.Option("--end-of-life", metavar="DATE", help='2027-12-31, or "" for none.')
+    ] = None,
+    exclude: Annotated[
+        bool | None, typer.Option("--exclude-from-latest/--include-in-latest", help="In every region.")
+    ] = None,
+    exclude_in: Annotated[
+        list[str] | None, typer.Option("--exclude-in", metavar="REGION", help="From latest there; repeated.")
+    ] = None,
+    include_in: Annotated[
+        list[str] | None,
+        typer.Option("--include-in", metavar="REGION", help="There it counts, excluded or not; repeated."),
+    ] = None,
+    as_version_in: Annotated[
+        list[str] | None,
+        typer.Option("--follow-in", metavar="REGION", help="There it does as everywhere; repeated."),
+    ] = None,
+    block: Annotated[
+        bool | None,
+        typer.Option(
+            "--block-deletion-before-end-of-life/--no-block-deletion-before-end-of-life",
+            help="Refuse to delete it before.",
+        ),
+    ] = None,
+    tags: Tags = None,
+    json: Json = False,
+) -> None:
+    """Change what may change of a published version; its regions: `build gallery version regions`."""
+    from builder.as_json import to_json
+    from builder.registry.lookup import version_id
+
+    flags = {
+        **dict.fromkeys(exclude_in or (), True),
+        **dict.fromkeys(include_in or (), False),
+        **dict.fromkeys(as_version_in or (), None),
+    }
+    if (end_of_life, exclude, block, tags) == (None, None, None, None) and not flags:
+        raise UsageError("What is to change?", hint="See: build gallery version update --help")
+    registry = open_registry()
+    record = registry.update_version(
+        registry.find_version(version_id(registry, version)).id,
+        end_of_life=end_of_life,
+        exclude_from_latest=exclude,
+        exclude_in=flags,
+        block_deletion_before_end_of_life=block,
+        tags=None if tags is None else pairs("--tag", tags),
+    )
+    if json:
+        print_json(to_json(record))
+    else:
+        typer.echo(f"Updated {record.id}")
+
+
+@app.command()
 def revoke(
     version: Version,
     *,
@@ -133,7 +199,8 @@ def show_version(record: VersionRecord, *, json: bool) -> None:
         ("OS", f"{record.os_type}, {record.os_state}, generation {record.generation}"),
         ("Size", human_size(record.size)),
         ("Content", record.digest),
-        ("Latest", "excluded" if record.exclude_from_latest else ""),
+        ("Latest", _excluded(record)),
+        ("End of life", _end_of_life(record)),
         ("Revoked", revoked_text(record)),
         ("Channels", ", ".join(f"@{name}" for name in channels)),
         ("Source", record.source),
@@ -166,6 +233,22 @@ def _state(replica: ReplicaRecord) -> str:
     if replica.state == "Completed" or not total:
         return replica.state
     return f"{replica.state}, {100 * sum(copy.bytes_done for copy in replica.copies) // total} %"
+
+
+def _excluded(record: VersionRecord) -> str:
+    """From which latest it is excluded."""
+    flags = {replica.region: replica.exclude_from_latest for replica in record.replicas}
+    words = ["excluded"] if record.exclude_from_latest else []
+    words += [f"excluded in {region}" for region, flag in flags.items() if flag]
+    words += [f"not excluded in {region}" for region, flag in flags.items() if flag is False]
+    return ", ".join(words)
+
+
+def _end_of_life(record: VersionRecord) -> str:
+    if record.end_of_life is None:
+        return ""
+    kept = ", not to be deleted before" if record.block_deletion_before_end_of_life else ""
+    return f"{record.end_of_life}{kept}"
 
 
 def _rows(records: list[VersionRecord]) -> list[tuple[object, ...]]:

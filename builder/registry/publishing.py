@@ -73,7 +73,7 @@ class Publishing(VersionRows):
             return self._version(row)
 
 
-def refuse_blocked(row: VersionRow) -> None:
+def refuse_blocked(row: VersionRow | VersionRecord) -> None:
     """Raises BlockedBeforeEndOfLifeError for a version that is to be kept until a time that is not yet."""
     when = parse_date(row.end_of_life) if row.end_of_life else None
     if not row.block_deletion_before_end_of_life or when is None or when <= datetime.now(UTC):

@@ -34,6 +34,7 @@ SQLITE_ONLY = (
     "test_snapshot.py",
     "test_migrate.py",
     "test_cli.py",
+    "test_gallery_cli.py",
     "test_access_cli.py",
     "test_rules.py",
 )
