@@ -61,6 +61,12 @@ class Lineage(VersionRows, Images, Roles):
             row = session.scalars(query.limit(1)).first()
             return None if row is None else self._version(row)
 
+    def revoked_versions(self) -> list[VersionRecord]:
+        """Every version that is revoked, by id."""
+        query = select(VersionRow).where(VersionRow.revoked_at.is_not(None)).order_by(VersionRow.key)
+        with self._db.read() as session:
+            return [self._version(row) for row in session.scalars(query)]
+
     def find_by_key(self, key: str) -> VersionRecord | ImageRecord | None:
         """The version or managed image under that id (in any spelling), None when there is none."""
         with self._db.read() as session:
