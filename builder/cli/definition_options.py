@@ -86,19 +86,6 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def checked(properties: dict[str, Any]) -> Any:  # noqa: ANN401 - DefinitionProperties, imported when used
-    """The model. Raises UsageError that names the option's property."""
-    from pydantic import ValidationError
-
-    from templates.model.gallery import DefinitionProperties
-
-    try:
-        return DefinitionProperties.model_validate(properties)
-    except ValidationError as error:
-        lines = tuple(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise UsageError(f"The image definition cannot be so: {lines[0]}.", details=lines[1:]) from error
-
-
 def _range(option: str, text: str) -> dict[str, int]:
     match = _RANGE.fullmatch(text)
     if match is None or text == "-":

@@ -119,6 +119,7 @@ def create(
 
     `update` changes only what it is given.
     """
+    from builder.registry.definitions import properties_of
     from builder.registry.lookup import definition_id
     from templates.arm_id import ResourceId
     from templates.model.gallery import ImageDefinition
@@ -149,7 +150,7 @@ def create(
         name=resource.name,
         location=location or "",
         tags=options.pairs("--tag", tags or ()),
-        properties=options.checked(properties),
+        properties=properties_of(properties),
     )
     _tell("Created", registry.create_definition(wanted), json=json)
 
@@ -174,7 +175,7 @@ def update(
     json: Json = False,
 ) -> None:
     """Change what may change of an image definition; the rest stays. An empty value ("") takes one away."""
-    from builder.registry.definitions import as_declared
+    from builder.registry.definitions import as_declared, properties_of
     from builder.registry.lookup import definition_id
 
     registry = open_registry()
@@ -196,7 +197,7 @@ def update(
     if "recommended" in given:
         parts = {**(before["recommended"] or {}), **given["recommended"]}
         given["recommended"] = parts if any(parts.values()) else None
-    properties = options.checked({**before, **given, "allowUpdateImage": allow_update_image})
+    properties = properties_of({**before, **given, "allowUpdateImage": allow_update_image})
     changes: dict[str, object] = {"properties": properties}
     if tags is not None:
         changes["tags"] = options.pairs("--tag", tags)

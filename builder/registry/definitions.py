@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -209,6 +210,17 @@ def _new(
         created_at=now(),
         created_by="",
     )
+
+
+def properties_of(said: Mapping[str, Any]) -> DefinitionProperties:
+    """The properties as a template says them, checked. Raises BadValueError that names the field."""
+    try:
+        return DefinitionProperties.model_validate(said)
+    except ValidationError as error:
+        lines = [f"properties.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise rules.BadValueError(
+            f"The image definition cannot be so: {lines[0]}.", details=tuple(lines[1:])
+        ) from error
 
 
 def as_declared(record: DefinitionRecord) -> ImageDefinition:

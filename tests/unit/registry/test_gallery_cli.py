@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from builder.cli import gallery
-from builder.errors import ConflictError, ExitCode, UsageError
+from builder.errors import ConflictError, ExitCode, GoldsmithError, UsageError
 from builder.registry.publishing import BlockedBeforeEndOfLifeError
 from builder.registry.store import Registry
 from builder.settings import Home
@@ -85,7 +85,7 @@ def test_a_definition_with_everything_is_made_and_updated() -> None:
 )
 def test_wrong_options_are_said(words: list[str], message: str) -> None:
     call(gallery.app, "create", "team")
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(GoldsmithError, match=message):
         call(gallery.app, *new(*words))
 
 
