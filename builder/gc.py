@@ -20,7 +20,7 @@ from builder.journal import Journal, inside
 from builder.lock import FileLock
 from builder.sources.scratch import remove_tree
 from builder.vm.kept import kept_lock
-from builder.workspace import Places, clear, read_record
+from builder.workspace import Places, clear, read_record, works_on
 from templates.errors import GoldsmithError
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ def _registered(home: Home, registry: Reclaimer, report: GcReport, audit_days: f
 
 
 def _lives(home: Home, run_id: str) -> bool:
+    if works_on(home, run_id):  # an import has no record
+        return True
     try:
         record = runs.RunDirectory(home.runs / run_id).read()
     except GoldsmithError:

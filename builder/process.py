@@ -119,7 +119,7 @@ def run(
     if failures:
         raise failures[0]
     if code not in ok:
-        raise ProcessError(_how_it_ended(words[0], code), argv=words, exit_code=code, output=tail.text)
+        raise ProcessError(how_it_ended(words[0], code), argv=words, exit_code=code, output=tail.text)
     return Completed(tuple(words), code, "".join(out), "".join(err))
 
 
@@ -275,7 +275,8 @@ def _feed(stream: IO[bytes], data: bytes) -> None:
         stream.write(data)
 
 
-def _how_it_ended(program: str, code: int) -> str:
+def how_it_ended(program: str, code: int) -> str:
+    """In words that a program failed: a negative exit code is a signal."""
     name = Path(program).name
     if code == 127:
         return f"{name} was not found (exit code 127)."

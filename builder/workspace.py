@@ -299,6 +299,16 @@ def clear(places: Places, *, budget: float) -> list[Reaped]:
     return left
 
 
+def works_on(home: Home, run_id: str) -> bool:
+    """Whether a living process of this machine is in a workspace for that run. Only looks."""
+    for path in (home.staging / ".locks").glob("*.lock"):
+        holder = FileLock(path).holder()
+        owner = Owner.from_json(holder.get("owner"))
+        if holder.get("runId") == run_id and owner is not None and owner.alive():
+            return True
+    return False
+
+
 def read_record(directory: Path) -> dict[str, Any] | None:
     """The `workspace.json` of a directory; None when it is no workspace of ours."""
     try:

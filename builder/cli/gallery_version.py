@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli import gallery_version_create
 from builder.cli.definition_options import Tags, pairs
 from builder.cli.images import Json, Yes, confirm, open_registry, print_facts
 from builder.cli.output import human_size, print_json, print_table
@@ -180,6 +181,9 @@ def unrevoke(version: Version) -> None:
 
     registry = open_registry()
     typer.echo(f"{registry.unrevoke_version(version_id(registry, version)).id} may be a source again")
+
+
+gallery_version_create.register(app)
 
 
 def show_version(record: VersionRecord, *, json: bool) -> None:

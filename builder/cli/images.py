@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.cli import images_upload
+from builder.cli import images_export, images_import, images_upload
 from builder.cli.output import human_size, print_json, print_table
 from builder.errors import UsageError
 from builder.sources.base import Generation, OsType
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="Look at managed images, upload them. IMAGE is a name, GROUP/NAME or an ARM id.",
+    help="Look at managed images, bring them in and out. IMAGE is a name, GROUP/NAME or an ARM id.",
 )
 
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Name, GROUP/NAME or ARM id.")]
@@ -133,6 +133,8 @@ def delete(image: Image, *, yes: Yes = False) -> None:
 
 
 images_upload.register(app)
+images_import.register(app)
+images_export.register(app)
 
 
 def open_registry() -> Registry:

@@ -78,7 +78,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "images",
         "builder.cli.images:app",
-        "Look at managed images: list, show, verify, upload, delete.",
+        "Look after managed images: list, show, verify, import, export, upload, delete.",
         (
             "build images list",
             "build images show web-image --json",

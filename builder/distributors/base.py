@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from builder.changes import Change
 from builder.disk.data_disk import DataDiskSize
@@ -17,7 +17,7 @@ from builder.sources.base import Generation, OsType
 class ExpectedImage:
     """What will come out of the build, known before anything boots. `size` is the virtual size in
     bytes (0 when unknown); `source_version` is the x.y.z of a gallery source; `plan` the purchase plan of
-    the source (name, publisher, product).
+    the source (name, publisher, product). A build's image is always Generalized.
     """
 
     os_type: OsType
@@ -26,6 +26,7 @@ class ExpectedImage:
     source_version: str | None = None
     data_disks: tuple[DataDiskSize, ...] = ()
     plan: Mapping[str, str] | None = None
+    os_state: Literal["Generalized", "Specialized"] = "Generalized"
 
 
 @dataclass(frozen=True, slots=True)

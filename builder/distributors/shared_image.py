@@ -114,6 +114,7 @@ class SharedImageDistributor:
             name=self._model.run_output_name,
             os_type=expected.os_type,
             generation=expected.generation,
+            os_state=expected.os_state,
             plan=expected.plan,
             sizes=(expected.size, *(disk.size for disk in expected.data_disks)),
         )

@@ -8,6 +8,8 @@ from builder.errors import PreflightError
 from builder.registry.records import VersionRecord
 
 if TYPE_CHECKING:
+    from builder.events import EventBus
+    from builder.registry.store import Registry
     from builder.services import Services
     from builder.sources.base import ResolvedSource
 
@@ -20,10 +22,13 @@ class RevokedError(PreflightError):
 
 def check_revoked(source: ResolvedSource, services: Services) -> None:
     """Raises RevokedError for a revoked version; warns about one that was made from a revoked one."""
-    if not source.parent:
-        return
-    registry = services.registry
-    record = registry.find_by_key(source.parent)
+    if source.parent:
+        check_parent(source.parent, services.registry, services.bus)
+
+
+def check_parent(parent: str, registry: Registry, bus: EventBus) -> None:
+    """The same of an ARM id of a version or managed image in `registry`."""
+    record = registry.find_by_key(parent)
     if isinstance(record, VersionRecord) and record.revoked_at is not None:
         newest = registry.newest_version(record.definition_id)
         raise RevokedError(
@@ -38,7 +43,7 @@ def check_revoked(source: ResolvedSource, services: Services) -> None:
     for ancestor in registry.ancestors(record.id):
         above = ancestor.record
         if isinstance(above, VersionRecord) and above.revoked_at is not None:
-            services.bus.warn(
+            bus.warn(
                 f"The source was made from {above.id}, which is revoked: {above.revoked_reason}",
                 code="AncestorRevoked",
             )

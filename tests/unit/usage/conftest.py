@@ -2,14 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.registry import sqlite
 from builder.settings import Home
-
-
-@pytest.fixture(autouse=True)
-def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Power cuts are not what these tests are about."""
-    monkeypatch.setattr(sqlite, "SYNCHRONOUS", "OFF")
 
 
 @pytest.fixture
