@@ -69,7 +69,8 @@ def write_error(error: GoldsmithError, file: TextIO | None = None) -> None:
 
 def _show(error: GoldsmithError, out: TextIO, *, machine: bool) -> None:
     data = error_to_dict(error)
-    if not machine:  # each at its line in the file; then only their number
+    if not machine:
+        _annotate(data, out)  # each at its line in the file; then only their number
         _show_diagnostics(getattr(error, "diagnostics", ()), out)
         data.pop("diagnostics", None)
     _write(out, data, machine=machine)
@@ -81,6 +82,19 @@ def _show_diagnostics(diagnostics: Iterable[Diagnostic], out: TextIO) -> None:
     face = Human(colour=_colour(out))
     for item in diagnostics:
         out.write(scrub_known("\n".join(face.lines(item)).rstrip()) + "\n\n")
+
+
+def _annotate(data: dict[str, Any], out: TextIO) -> None:
+    """In a CI service's log also as its annotations. Builds annotate their own errors."""
+    from builder.ui.ci.service import detect
+
+    service = detect()
+    if service is None:
+        return
+    from builder.ui.ci.face import annotations_of
+
+    for text in annotations_of(data, service):
+        out.write(scrub_known(text))
 
 
 def _write(out: TextIO, data: dict[str, Any], *, machine: bool) -> None:

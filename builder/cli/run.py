@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from builder.engine import BuildOptions
     from builder.jobs import Job
     from builder.settings import Settings
+    from builder.ui.ci.reports import Reports
+    from builder.ui.ci.service import Service
 
 EPILOG = """
 Examples:
@@ -34,6 +36,8 @@ Examples:
   build template.json --on-error ask
 
   build template.json --events events.jsonl --plain
+
+  build template.json --summary summary.md --outputs out.env --junit validators.xml
 """
 
 
@@ -71,11 +75,21 @@ def run(
     events: Annotated[str | None, typer.Option(help="JSON lines to a file, or - for stdout")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="lines instead of a live display")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="only errors and artifacts")] = False,
+    ci: Annotated[
+        str, typer.Option("--ci", help="groups and annotations for github, azure or gitlab; auto, none")
+    ] = "auto",
+    summary: Annotated[Path | None, typer.Option(help="a summary in Markdown")] = None,
+    outputs: Annotated[Path | None, typer.Option(help="key=value lines of what was made")] = None,
+    junit: Annotated[Path | None, typer.Option(help="the validators as JUnit XML")] = None,
 ) -> None:
     """Build golden images: source, customize, generalize, validate, distribute."""
     from builder.cli.reading import Reading
     from builder.jobs import check_places, jobs_of
+    from builder.ui.ci.reports import Reports, Wanted
+    from builder.ui.ci.service import CHOICES, chosen
 
+    if ci not in CHOICES:
+        raise UsageError(f"--ci {ci}: choose {', '.join(CHOICES[:-1])} or {CHOICES[-1]}.")
     if on_error not in (None, "cleanup", "keep", "ask"):
         raise UsageError(f"--on-error {on_error}: choose cleanup, keep or ask.")
     if no_cache and from_step is not None:
@@ -99,11 +113,15 @@ def run(
     from builder.engine import BuildOptions
 
     options = BuildOptions(on_error, wait, no_cache, from_step, not no_wait)  # type: ignore[arg-type]
-    faces = Faces(events=events, plain=plain, quiet=quiet)
-    if several:
-        code = _at_once(reading, asked, faces, output_dir, options, jobs)
-    else:
-        code = _one_after_the_other(home, reading.settings, asked, faces, output_dir, options)
+    wanted = Wanted(summary, outputs, junit)
+    wanted.check()
+    service = chosen(ci)
+    with Reports(wanted, service) as reports:
+        faces = Faces(events=events, plain=plain, quiet=quiet, service=service, reports=reports)
+        if several:
+            code = _at_once(reading, asked, faces, output_dir, options, jobs)
+        else:
+            code = _one_after_the_other(home, reading.settings, asked, faces, output_dir, options)
     if code != ExitCode.OK:
         raise typer.Exit(int(code))
 
@@ -121,10 +139,14 @@ def check_from(jobs: Sequence[Job], step: str | None) -> None:
 class Faces:
     """How a run is shown."""
 
-    def __init__(self, *, events: str | None, plain: bool, quiet: bool) -> None:
+    def __init__(
+        self, *, events: str | None, plain: bool, quiet: bool, service: Service | None, reports: Reports
+    ) -> None:
         self.events = events
         self.plain = plain
         self.quiet = quiet
+        self.service = service
+        self.reports = reports
 
 
 def _one_after_the_other(
@@ -141,7 +163,10 @@ def _one_after_the_other(
     codes: list[ExitCode] = []
     for job in jobs:
         # Before there is a run: a file that cannot be written is no failed build.
-        with open_sinks(events=faces.events, plain=faces.plain, quiet=faces.quiet) as sinks:
+        with open_sinks(
+            events=faces.events, plain=faces.plain, quiet=faces.quiet, service=faces.service
+        ) as sinks:
+            sinks.append(faces.reports.sink())
             codes.append(build_job(home, settings, job, sinks, output_dir, options).exit_code)
         if codes[-1] == ExitCode.CANCELLED:
             break
@@ -159,7 +184,11 @@ def _at_once(
     settings = reading.settings
     room = capacity(wanted, sizes_of([job.template for job in jobs], settings))
     with open_together(
-        total=len(jobs), events=faces.events, plain=faces.plain, quiet=faces.quiet
+        total=len(jobs),
+        events=faces.events,
+        plain=faces.plain,
+        quiet=faces.quiet,
+        more=lambda _: faces.reports.sink(),
     ) as together:
         if room.reason:
             together.say(f"--jobs {wanted} is cut to {room.at_once}: {room.reason}.")

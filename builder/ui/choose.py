@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from builder.events import Sink
+    from builder.ui.ci.service import Service
     from builder.ui.guarded import ContextSink
 
 
@@ -38,12 +39,14 @@ def open_sinks(
     quiet: bool = False,
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
+    service: Service | None = None,
 ) -> Iterator[list[Sink]]:
     """The chosen sinks, open for the time of the block; give them to the bus.
 
     `events` names a file for JSON lines; "-" is stdout, which then carries nothing else: the human
-    face goes to stderr. Raises UsageError when the file cannot be written. A sink that fails later
-    (a closed pipe, a full disk) falls silent; the build goes on.
+    face goes to stderr. `service` is the CI service whose log the human face writes. Raises UsageError
+    when the file cannot be written. A sink that fails later (a closed pipe, a full disk) falls silent; the
+    build goes on.
     """
     from builder.ui.guarded import Guarded
     from builder.ui.jsonl import JsonLinesSink
@@ -55,16 +58,22 @@ def open_sinks(
         if events is not None:
             lines = JsonLinesSink(out) if events == "-" else JsonLinesSink.to_file(Path(events))
             sinks.append(stack.enter_context(Guarded(lines)))
-        face = _face(err if events == "-" else out, err, plain=plain, quiet=quiet)
+        face = _face(err if events == "-" else out, err, plain=plain, quiet=quiet, service=service)
         sinks.append(stack.enter_context(Guarded(face)))
         yield sinks
 
 
-def _face(stream: TextIO, errors: TextIO, *, plain: bool, quiet: bool) -> ContextSink:
+def _face(
+    stream: TextIO, errors: TextIO, *, plain: bool, quiet: bool, service: Service | None
+) -> ContextSink:
     if quiet:
         from builder.ui.quiet import QuietSink
 
         return QuietSink(stream, errors)
+    if service is not None:
+        from builder.ui.ci.face import CiSink
+
+        return CiSink(stream, service)
     if plain or not wants_live(stream):
         from builder.ui.plain import PlainSink
 

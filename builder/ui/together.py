@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -44,8 +44,15 @@ class TogetherFace(Protocol):
 class Together:
     """The chosen faces, open for the time of `open_together`."""
 
-    def __init__(self, face: TogetherFace, lines: JsonLinesSink | None, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        face: TogetherFace,
+        lines: JsonLinesSink | None,
+        stack: ExitStack,
+        more: Callable[[AnyBuild], Sink] | None,
+    ) -> None:
         self._face = face
+        self._more = more
         self._lines = lines
         self._stack = stack
 
@@ -55,6 +62,8 @@ class Together:
         if self._lines is not None:
             found.append(self._stack.enter_context(Guarded(_Named(self._lines, build))))
         found.append(self._stack.enter_context(Guarded(self._face.sink(build))))
+        if self._more is not None:
+            found.append(self._more(build))
         return found
 
     def say(self, text: str) -> None:
@@ -75,8 +84,11 @@ def open_together(
     quiet: bool = False,
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
+    more: Callable[[AnyBuild], Sink] | None = None,
 ) -> Iterator[Together]:
-    """As `open_sinks`, for `total` builds. Raises UsageError when `events` cannot be written."""
+    """As `open_sinks`, for `total` builds; `more` makes a further sink for each. Raises UsageError when
+    `events` cannot be written.
+    """
     out, err = stdout or sys.stdout, stderr or sys.stderr
     with ExitStack() as stack:
         lines = None
@@ -91,7 +103,7 @@ def open_together(
             from builder.ui.together_terminal import TogetherTerminal
 
             face = stack.enter_context(TogetherTerminal(stream, total=total))
-        yield Together(face, lines, stack)
+        yield Together(face, lines, stack, more)
 
 
 class NamedLines:

@@ -1,0 +1,51 @@
+"""What later steps of a pipeline need: names and values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from builder.ui.tally import Tally
+
+
+def outputs_of(tallies: Sequence[Tally]) -> dict[str, str]:
+    """The outputs of a command: state, run and exit code, and of each run output its type, path, id and
+    version, as `<runOutput>_path` ... Of several templates each name begins with the template's.
+    """
+    found: dict[str, str] = {}
+    for tally in tallies:
+        if tally.started is None:
+            continue
+        prefix = f"{_key(tally.started.template)}_" if len(tallies) > 1 else ""
+        found[f"{prefix}run_id"] = tally.started.run_id
+        found[f"{prefix}log_dir"] = tally.started.log_dir
+        found[f"{prefix}state"] = tally.finished.state if tally.finished else "Failed"
+        for item in tally.artifacts:
+            name = f"{prefix}{_key(item.run_output)}"
+            facts = {"type": item.type, "path": item.path, "id": item.id, "version": item.version}
+            found |= {f"{name}_{key}": value for key, value in facts.items() if value}
+    return found
+
+
+def output_lines(outputs: Mapping[str, str]) -> str:
+    """`key=value` lines, as GitHub's `GITHUB_OUTPUT` and a dotenv file take them."""
+    return "".join(f"{key}={_value(value)}\n" for key, value in outputs.items())
+
+
+def azure_lines(outputs: Mapping[str, str]) -> str:
+    """The same as output variables of an Azure Pipelines step."""
+    return "".join(
+        f"##vso[task.setvariable variable={key};isOutput=true]{_value(value)}\n"
+        for key, value in outputs.items()
+    )
+
+
+def _key(name: str) -> str:
+    """What every shell takes for a name."""
+    key = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return key if not key[:1].isdigit() else f"_{key}"
+
+
+def _value(text: str) -> str:
+    """On one line: a value that brought lines of its own could bring outputs of its own."""
+    return re.sub(r"[\r\n]+", " ", text)
