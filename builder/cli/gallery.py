@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.cli import gallery_audit, gallery_tree, gallery_usage
+from builder.cli import gallery_audit, gallery_prune, gallery_tree, gallery_usage
 from builder.cli.definition_options import Tags, pairs
 from builder.cli.gallery_channel import app as channel_app
 from builder.cli.gallery_definition import app as definition_app
@@ -34,6 +34,7 @@ app.add_typer(version_app, name="version")
 gallery_usage.register(app)
 gallery_tree.register(app)
 gallery_audit.register(app)
+gallery_prune.register(app)
 version_app.command("regions")(change_regions)
 for _verb in (deploy, replicate, status, verify, regions):
     app.command()(_verb)

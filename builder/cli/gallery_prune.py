@@ -58,9 +58,7 @@ def prune(
         if count:
             confirm(f"Delete {count} version{'s' if count > 1 else ''}?", yes=yes)
     done = [
-        one
-        for name in definitions
-        for one in prune_definition(registry, name, policy, now, dry_run=dry_run)
+        one for name in definitions for one in prune_definition(registry, name, policy, now, dry_run=dry_run)
     ]
     _show(done, json=json, dry_run=dry_run)
     if any(one.problem for one in done):
@@ -74,9 +72,7 @@ def _definitions(registry: Registry, scope: str | None) -> list[str]:
 
     if scope is None:
         return [one.id for one in registry.list_definitions()]
-    is_definition = (
-        ResourceId.parse(scope).is_a(DEFINITION_TYPE) if scope.startswith("/") else "/" in scope
-    )
+    is_definition = ResourceId.parse(scope).is_a(DEFINITION_TYPE) if scope.startswith("/") else "/" in scope
     if is_definition:
         return [registry.find_definition(definition_id(registry, scope)).id]
     gallery = registry.find_gallery(gallery_id(registry, scope))

@@ -54,6 +54,10 @@ def add(
     parameters: Annotated[Path | None, typer.Option(help="ARM parameter file")] = None,
     strict: Annotated[bool, typer.Option("--strict/--lenient", help="as in 'build run'")] = False,
     output_dir: Annotated[Path, typer.Option(help="where a VHD without uri goes")] = Path(),
+    keep_last: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="After a good build delete all but the newest N versions."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Schedule a template. With --cron or --every and --on-source-change, it is built at those times if the
@@ -73,6 +77,7 @@ def add(
         str(parameters.absolute()) if parameters else "",
         str(output_dir.absolute()),
         strict,
+        keep_last,
     )
     home = Home()
     home.ensure()
@@ -280,7 +285,7 @@ def _scheduler(home: Home, *, quiet: bool) -> Iterator[Scheduler]:
         registry = open_registry()
         yield Scheduler(
             registry,
-            Work(home, settings, together),
+            Work(home, settings, registry, together),
             SystemClock(),
             most_failures=settings.schedule_failures,
             runs=lambda: list_runs(home),

@@ -129,6 +129,7 @@ VERBS: tuple[Verb, ...] = (
             "build gallery version show mygallery/web/latest --json",
             "build gallery version update mygallery/web/1.0.0 --exclude-in eastus --end-of-life 2028-01-01",
             "build gallery version delete mygallery/web/1.0.0 --yes",
+            "build gallery prune mygallery/web --keep-last 5 --dry-run",
             'build gallery version revoke mygallery/web/1.0.0 --reason "CVE-2026-1234"',
             "build gallery version unrevoke mygallery/web/1.0.0",
             "build gallery tree mygallery/web",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.errors import ExitCode, GoldsmithError
 from builder.schedule.record import Ended, Schedule
+from templates.arm_id import parse_gallery_image
+from templates.model.distribute import SharedImageDistributor
 
 if TYPE_CHECKING:
     from builder.cli.reading import Reading
     from builder.jobs import Job
+    from builder.registry.store import Registry
     from builder.run_record import RunRecord
     from builder.settings import Home, Settings
     from builder.together.crew import Shown
@@ -27,13 +31,16 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What `build run` is given beside the template; files as absolute paths."""
+    """What `build run` is given beside the template, files as absolute paths; and of how many versions of a
+    target's definition the newest stay after a good build (None: all).
+    """
 
     var: tuple[str, ...] = ()
     var_file: tuple[str, ...] = ()
     parameters: str = ""
     output_dir: str = "."
     strict: bool = False
+    keep_last: int | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Arguments:
@@ -44,6 +51,7 @@ class Arguments:
             parameters=str(data.get("parameters", "")),
             output_dir=str(data.get("outputDir", ".")),
             strict=bool(data.get("strict", False)),
+            keep_last=data.get("keepLast"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -54,6 +62,7 @@ class Arguments:
             "parameters": self.parameters,
             "outputDir": self.output_dir,
             "strict": self.strict,
+            "keepLast": self.keep_last,
         }
 
     def reading(self, home: Home) -> Reading:
@@ -86,8 +95,9 @@ class SourceNow:
 class Work:
     """Does it on this machine, in processes of their own (as `build --jobs` does)."""
 
-    def __init__(self, home: Home, settings: Settings, shown: Shown) -> None:
+    def __init__(self, home: Home, settings: Settings, registry: Registry, shown: Shown) -> None:
         self._home = home
+        self._registry = registry
         self._settings = settings
         self._shown = shown
 
@@ -113,7 +123,11 @@ class Work:
             return Ended("Failed", message=_line(error))
         codes = Crew(builds, 1, self._shown, stop_seconds=self._settings.cleanup_timeout).run()
         records = [record for build in builds if (record := self._record(build.run_id)) is not None]
-        return self._ended(schedule, codes, records)
+        ended = self._ended(schedule, codes, records)
+        if ended.outcome == "Succeeded" and arguments.keep_last is not None:
+            told = self._prune(jobs, arguments.keep_last)
+            ended = replace(ended, message="; ".join(filter(None, (ended.message, told))))
+        return ended
 
     def _read(self, schedule: Schedule) -> tuple[Reading, list[Job]]:
         from builder.jobs import jobs_of
@@ -144,6 +158,25 @@ class Work:
         made_of = self._made_of(schedule, records)
         return Ended(ended.outcome, ended.run_id, ended.message, made_of.identity, made_of.version)
 
+    def _prune(self, jobs: Sequence[Job], keep_last: int) -> str:
+        """Delete what is beyond the newest versions; what was done, in words. A failure is one of these
+        words: the image is there.
+        """
+        from builder.pruning import prune
+        from builder.retention import Policy
+
+        gone, problems = 0, []
+        for definition in dict.fromkeys(_definitions(jobs)):
+            try:
+                now = datetime.now(UTC)
+                for one in prune(self._registry, definition, Policy(keep_last), now, dry_run=False):
+                    gone += one.verdict.goes and not one.problem
+                    problems += [one.problem] if one.problem else []
+            except GoldsmithError as error:
+                problems.append(error.message)
+        told = [f"{gone} old version{'s' if gone > 1 else ''} deleted"] if gone else []
+        return "; ".join([*told, *(f"not pruned: {problem}" for problem in problems)])
+
     def _made_of(self, schedule: Schedule, records: Sequence[RunRecord]) -> SourceNow:
         """What the next look compares with: the source of this build. One that patches a gallery's latest
         version is its own source from now on, and what it made itself is nothing new.
@@ -158,6 +191,14 @@ class Work:
             if any(version.casefold() in outputs for version in now.version.split("\n")):
                 return now
         return made_of
+
+
+def _definitions(jobs: Sequence[Job]) -> Iterator[str]:
+    """The ids of the image definitions that the templates add versions to."""
+    for job in jobs:
+        for target in job.template.properties.distribute:
+            if isinstance(target, SharedImageDistributor):
+                yield str(parse_gallery_image(target.gallery_image_id).definition)
 
 
 def source_of(home: Home, settings: Settings, job: Job) -> SourceNow:
