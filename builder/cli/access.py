@@ -44,7 +44,7 @@ def grant(
     json: Json = False,
 ) -> None:
     """Give a role. Needs Owner of the scope."""
-    from builder.registry.access import parse_role, short
+    from builder.registry.access import parse_role, short, typed
     from builder.registry.caller import Principal
 
     principal, wanted = Principal.parse(to), parse_role(role)
@@ -57,7 +57,7 @@ def grant(
         return
     place = short(made.scope)
     typer.echo(f"{principal} is {wanted} of {place}.")
-    typer.echo(f"Undo: build access revoke {wanted} --from {principal} --on {place}")
+    typer.echo(f"Undo: build access revoke {wanted} --from {principal.typed} --on {typed(made.scope)}")
 
 
 @app.command(
@@ -83,7 +83,7 @@ def revoke(
 ) -> None:
     """Take a role. Needs Owner of the scope; the last Owner of / stays."""
     from builder.errors import UsageError
-    from builder.registry.access import parse_role, short
+    from builder.registry.access import parse_role, short, typed
     from builder.registry.caller import Principal
 
     whom = Principal.parse(principal)
@@ -97,7 +97,7 @@ def revoke(
         return
     for one in taken:
         typer.echo(f"{whom} is no longer {one.role} of {short(one.scope)}.")
-        typer.echo(f"Undo: build access grant {one.role} --to {whom} --on {short(one.scope)}")
+        typer.echo(f"Undo: build access grant {one.role} --to {whom.typed} --on {typed(one.scope)}")
     _tell_what_is_left(registry, scope, whom)
 
 

@@ -6,6 +6,7 @@ Manager has them (AuthorizationFailed).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -140,7 +141,7 @@ def denied(who: Caller, action: str, scope: str, assignments: Sequence[Assignmen
         {str(one.principal) for one in assignments if one.role == "Owner" and one.scope_key in keys}
     )
     asked = " or ".join(owners[:3]) if owners else "an Owner of it"
-    command = f"build access grant {least_role(action)} --to {who} --on {short(scope)}"
+    command = f"build access grant {least_role(action)} --to {who.principal.typed} --on {typed(scope)}"
     return AuthorizationError(
         f"The client '{who.name}' with object id '{who.object_id or who.name}' does not have authorization "
         f"to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently "
@@ -163,6 +164,11 @@ def short(scope: str) -> str:
 
 def _yes(why: str, by: Assignment | None = None) -> Verdict:
     return Verdict(allowed=True, why=why, by=by)
+
+
+def typed(scope: str) -> str:
+    """`short`, as it is typed in a shell."""
+    return shlex.quote(short(scope))
 
 
 def _told(one: Assignment, who: Caller, scope: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,11 @@ class Principal:
         if kind is None or not name.strip():
             raise UsageError(f"'{text}' names nobody a role can be given to.", hint=_FORM)
         return cls(kind, name.strip())
+
+    @property
+    def typed(self) -> str:
+        """As it is typed in a shell: a directory's groups may have spaces."""
+        return shlex.quote(str(self))
 
     def __str__(self) -> str:
         short = next(word for word, kind in _SHORT.items() if kind == self.kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, event, or_
+from sqlalchemy import delete, event, inspect, or_
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from builder.registry.schema import (
@@ -77,9 +77,12 @@ def _before_flush(session: WatchedSession, _context: Any, _instances: Any) -> No
     for row in list(session.dirty):
         if session.is_modified(row):
             session.note("changed", row)
+            if isinstance(row, VersionRow) and inspect(row).attrs.state.history.added == ["Succeeded"]:
+                guard.make_owner(session, row.id)
     for row in list(session.new):
         session.note("created", row)
-        if isinstance(row, _RESOURCES):
+        # A number that is only reserved is nothing to own yet: a role that is taken meanwhile counts.
+        if isinstance(row, _RESOURCES) and getattr(row, "state", "") != "Creating":
             guard.make_owner(session, row.id)
 
 

@@ -129,7 +129,7 @@ def test_a_build_is_refused_before_anything_boots(alice: User, home: Path) -> No
     assert refused.code == 2, refused.text
     assert "AuthorizationFailed" in refused.text
     assert f"'Microsoft.Compute/galleries/images/versions/write' over scope '{WEB}'" in refused.text
-    assert "build access grant Contributor --to user:#7102 --on team/web" in refused.text
+    assert "build access grant Contributor --to 'user:#7102' --on team/web" in refused.text
     assert "template.json:" in refused.text, "at its place in the template"
     assert alice("access", "grant", "Contributor", "--to", "user:#7102", "--on", "team/web").code == 0
     assert "AuthorizationFailed" not in bob("validate", template).text

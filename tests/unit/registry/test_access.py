@@ -128,6 +128,13 @@ def test_a_denial_in_azures_words() -> None:
     )
 
 
+def test_commands_can_be_pasted() -> None:
+    group = Principal("Group", "domain users")
+    assert group.typed == "'group:domain users'"
+    spaced = "/subscriptions/0/resourceGroups/my group"
+    assert (denied(ME, WRITE, spaced, []).hint or "").endswith(f"--to user:alice --on '{spaced}'")
+
+
 def test_short_forms() -> None:
     assert [short(one) for one in (GALLERY, WEB, V1, IMAGE, GROUP, "/")] == [
         "Team.gallery",

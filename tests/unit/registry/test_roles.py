@@ -118,6 +118,17 @@ def test_who_makes_something_owns_it(web: Registry, bob: Registry) -> None:
         bob.find_definition(f"{GALLERY}/images/app")
 
 
+def test_a_role_that_is_taken_meanwhile_counts(web: Registry, bob: Registry) -> None:
+    web.assign_role(WEB, "Contributor", BOB)
+    reserved = bob.reserve_version(WEB, "1.0.0")
+    done = bob.complete_version(bob.reserve_version(WEB, "2.0.0").id, Delivery([], size=4))
+    web.remove_role(WEB, "Contributor", BOB)
+    with pytest.raises(AuthorizationError):
+        bob.complete_version(reserved.id, Delivery([], size=4))
+    assert bob.abandon_version(reserved.id), "its own number it may give back"
+    assert [(one.role, one.scope) for one in web.list_roles(WEB)] == [("Owner", done.id)]
+
+
 def test_roles_go_with_what_they_are_on(web: Registry, bob: Registry) -> None:
     web.assign_role(GALLERY, "Contributor", BOB)
     made = bob.create_definition(definition(f"{GALLERY}/images/app", "me:app:1"))
