@@ -16,6 +16,7 @@ from azurite import CONTAINER, KEY, Azurite, Proxy, environment, proxy_to
 from blob_disk import MIB, noise, sparse_vhd
 
 from builder.blob import client as client_module
+from builder.blob import lease
 from builder.blob.errors import UploadError, UploadRefused
 from builder.blob.note import Note
 from builder.blob.upload import Uploaded
@@ -512,4 +513,30 @@ def test_of_two_uploads_of_this_machine_to_one_blob_one_is_refused(
     assert name not in azurite.names()
     lock.release()
     machine.upload(vhd, azurite.url(name))
+    assert_whole(azurite, name, vhd)
+
+
+def test_a_lease_that_ran_out_while_the_network_was_away_is_taken_again(
+    machine: Machine,
+    proxied: tuple[Proxy, Azurite],
+    vhd: Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy, azurite = proxied
+    monkeypatch.setattr(lease, "SECONDS", 15)  # the service takes no shorter one
+    monkeypatch.setattr(lease, "_RENEW_SECONDS", 600.0)
+    monkeypatch.setattr(client_module, "READ_SECONDS", 5.0)  # Azurite answers 412 and reads no further
+    states: list[str] = []
+
+    def stand_still(data: bytes, before: int) -> bytes:
+        if before > 5 * MIB and not states:
+            states.append("")
+            time.sleep(16)
+            states[0] = str(azurite.blob(name).get_blob_properties().lease.state)
+        return data
+
+    proxy.on_data = stand_still
+    machine.upload(vhd, azurite.url(name))
+    assert states == ["expired"]
     assert_whole(azurite, name, vhd)
