@@ -38,7 +38,8 @@ def check_parent(parent: str, registry: Registry, bus: EventBus) -> None:
             if newest is not None
             else "There is no other good version of it; build one, or choose another source.",
         )
-    if record is None:
+    # The way up is long where a definition patches itself every day.
+    if record is None or not registry.revoked_versions():
         return
     for ancestor in registry.ancestors(record.id):
         above = ancestor.record
