@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from builder.disk.data_disk import node_of
 from builder.distributors.base import FinishedDataDisk, FinishedImage
+from builder.distributors.files import folder_name
 from builder.errors import ConflictError, NotFoundError, UsageError
 from builder.events import Wait
 from builder.interchange.intake import TakenDisk, take_in
 from builder.interchange.looks import Looks, look_at
 from builder.interchange.scratch import Scratch
 from builder.publish import Wanted, expected_of, publish
-from templates.arm_id import ResourceId, parse_managed_image
+from builder.registry.fits import ImageKind, check_fits
+from templates.arm_id import ResourceId, parse_gallery_image, parse_managed_image
 from templates.model.distribute import ManagedImageDistributor as ManagedImageModel
 
 if TYPE_CHECKING:
@@ -80,12 +82,14 @@ def import_image(
     resource = parse_managed_image(image_id)
     model = ManagedImageModel(
         type="ManagedImage",
-        run_output_name=resource.name,
+        run_output_name="image",
         image_id=image_id,
         location=location or services.settings.location,
         artifact_tags=dict(tags or {}),
     )
     distributor = ManagedImageDistributor(model, services)
+    for name in (resource.resource_group, resource.name):
+        folder_name(name)  # before the disk is converted
     what = f"The import of {resource.resource_group}/{resource.name}"
     with _scratch(resource, what, services) as scratch:
         # Inside: nobody else makes it meanwhile.
@@ -101,6 +105,7 @@ def import_version(incoming: Incoming, wanted: Wanted, services: Services) -> tu
     """Make a gallery version of the disks, the only way for specialized ones. Raises as `import_image`, and
     what `publish` raises.
     """
+    _check_early(incoming, wanted, services)
     what = f"An import for {wanted.definition.rsplit('/', 1)[-1]}"
     with Scratch(
         services.home, services.run_id, run_id=services.run_id, what=what, bus=services.bus
@@ -142,6 +147,20 @@ def take(incoming: Incoming, scratch: Scratch, services: Services) -> Taken:
 def _scratch(resource: ResourceId, what: str, services: Services) -> Scratch:
     name = f"import_{resource.resource_group}_{resource.name}".casefold()
     return Scratch(services.home, name, run_id=services.run_id, what=what, bus=services.bus)
+
+
+def _check_early(incoming: Incoming, wanted: Wanted, services: Services) -> None:
+    """What can be known to fit no definition before the disk is converted. Raises PreflightError and kin."""
+    named = str(parse_gallery_image(wanted.definition).definition)
+    definition = services.registry.find_definition(named)
+    kind = ImageKind(
+        name=incoming.file.name,
+        os_type=incoming.os_type or definition.os_type,
+        generation=incoming.generation or definition.generation,
+        os_state=incoming.os_state,
+        architecture=definition.architecture,
+    )
+    check_fits(definition, kind)
 
 
 def _refuse_replacing(resource: ResourceId, services: Services, *, may_replace: bool) -> None:
