@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from builder.blob.credentials import SignIn
     from builder.settings import Settings
 
-INSTALL = "pip install 'goldsmith[azure]'"
+INSTALL = f"{sys.executable} -m pip install azure-storage-blob azure-identity"
 CONNECT_SECONDS = 20.0
 READ_SECONDS = 60.0
 HASTE_SECONDS = 15.0

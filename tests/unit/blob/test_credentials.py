@@ -120,4 +120,4 @@ def test_a_missing_package_is_told_with_the_command(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EnvironmentProblem, match="is not installed") as caught:
         need()  # type: ignore[operator]
-    assert "pip install 'goldsmith[azure]'" in (caught.value.hint or "")
+    assert "-m pip install azure-storage-blob azure-identity" in (caught.value.hint or "")

@@ -251,6 +251,22 @@ def test_a_crash_keeps_secrets(
         assert "hunter2" not in text
 
 
+def test_two_templates_that_write_one_blob_are_refused_before_any_run(
+    home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / name for name in ("a.json", "b.json")]
+    for file, place in zip(files, ("vhds/?sp=rcwd&sig=geheim", "vhds/same.vhd"), strict=True):
+        data = resource(file.stem)
+        uri = f"https://acct.blob.core.windows.net/{place}"
+        data["properties"]["distribute"][0] |= {"runOutputName": "same", "uri": uri}
+        file.write_text(json.dumps(data))
+    assert main(["run", *map(str, files)]) == ExitCode.BAD_TEMPLATE
+    said = capsys.readouterr().err
+    assert "'a' and 'b' would both write https://acct.blob.core.windows.net/vhds/same.vhd." in said
+    assert "geheim" not in said
+    assert built == []
+
+
 def test_two_templates_that_write_one_vhd_are_refused_before_any_run(
     home: Home, built: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
