@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, lazyload
 
 from builder.errors import ConflictError, UsageError
 from builder.registry import rules
@@ -38,7 +38,9 @@ class Lineage(VersionRows, Images, Roles):
             row = _row(session, arm_key(arm_id))
             if row is None:
                 raise not_found(ResourceId.parse(arm_id))
-            return [self._ancestor(name, found) for name, found in _upwards(session, row)]
+            above = list(_upwards(session, row))
+            _load_whole(session, [found for _, found in above if found is not None])
+            return [self._ancestor(name, found) for name, found in above]
 
     def descendants(self, arm_id: str, *, limit: int | None = None) -> list[VersionRecord | ImageRecord]:
         """What was made from it, directly or not, the nearest first; of one that is gone as well. At most
@@ -46,7 +48,9 @@ class Lineage(VersionRows, Images, Roles):
         """
         with self._db.read() as session:
             key = arm_key(arm_id)
-            return [self._made(row) for row in _downwards(session, key, _row(session, key))[:limit]]
+            below = _downwards(session, key, _row(session, key))[:limit]
+            _load_whole(session, below)
+            return [self._made(row) for row in below]
 
     def newest_version(self, definition_id: str) -> VersionRecord | None:
         """The highest published version that is neither excluded from latest nor revoked, wherever it is."""
@@ -138,7 +142,17 @@ def is_same(lineage: object, parent_digest: str) -> bool:
 
 
 def _row(session: Session, key: str) -> Row | None:
-    return session.get(VersionRow, key) or session.get(ImageRow, key)
+    """Without its replicas and disks, which are looked up when somebody asks: families may be large."""
+    light = (lazyload("*"),)
+    return session.get(VersionRow, key, options=light) or session.get(ImageRow, key, options=light)
+
+
+def _load_whole(session: Session, rows: Sequence[Row]) -> None:
+    """What records need of many rows, in few statements instead of some for each."""
+    for kind in (VersionRow, ImageRow):
+        for some in _in_parts([row.key for row in rows if isinstance(row, kind)]):
+            query = select(kind).where(kind.key.in_(some)).execution_options(populate_existing=True)
+            session.scalars(query).all()
 
 
 def _published(session: Session, arm_id: str) -> VersionRow:
@@ -182,7 +196,7 @@ def _children(session: Session, parents: dict[str, Row | None]) -> list[Row]:
     for some in _in_parts(sorted(parents)):
         for kind in (VersionRow, ImageRow):
             query = select(kind).where(kind.parent_key.in_(some)).order_by(kind.key)
-            found += session.scalars(query)
+            found += session.scalars(query.options(lazyload("*")))
     kept = []
     for row in found:
         parent = parents[row.parent_key]
