@@ -141,6 +141,7 @@ class CopyDisk:
 class CopyTask:
     """A copy that this process makes (or, where it only looks, checks). `sources` are the locations of the
     complete ones, the nearest first. `made_before`: it was complete once, so what lies there is ours.
+    `damage`: what was found wrong with it since.
     """
 
     id: int
@@ -152,6 +153,7 @@ class CopyTask:
     disks: tuple[CopyDisk, ...]
     sources: tuple[str, ...]
     made_before: bool
+    damage: str = ""
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from builder.errors import ConflictError, NotFoundError, PreflightError
@@ -162,6 +162,7 @@ class Replicas(VersionRows):
             row.verified_at = now()
             if error:
                 row.state, row.error = FAILED, error[:_ERROR_LENGTH]
+                row.completed_at = row.completed_at or now()  # one from before copies had times
                 self._settle(session.get_one(ReplicaRow, row.replica_id))
 
     def copy_damaged(self, version_id: str, location: str, error: str) -> None:
@@ -178,10 +179,12 @@ class Replicas(VersionRows):
             self.copy_checked(copy_id, error)
 
     def complete_copies(self, versions: Collection[str], region: str | None = None) -> list[CopyTask]:
-        """The complete copies of some versions, to be checked."""
+        """The copies of some versions that are complete, or were so before they were damaged."""
         keys = [arm_key(one) for one in versions]
+        damaged = and_(CopyRow.state == FAILED, CopyRow.completed_at.is_not(None))
+        there = or_(CopyRow.state == COMPLETED, damaged)
         with self._db.read() as session:
-            rows = session.execute(_copies(keys, region).where(CopyRow.state == COMPLETED))
+            rows = session.execute(_copies(keys, region).where(there))
             return [self._task(row, replica, version) for row, replica, version in rows]
 
     def change_regions(
@@ -250,6 +253,7 @@ class Replicas(VersionRows):
             disks=tuple(disks),
             sources=tuple(self._loaded_location(location) for _, _, location in whole),
             made_before=row.completed_at is not None,
+            damage=row.error if row.state == FAILED else "",
         )
 
     def _fit(self, replica: ReplicaRow) -> None:

@@ -46,7 +46,7 @@ class Checker:
         found = []
         for task in self._registry.complete_copies(versions, region):
             checkpoint()
-            one = self._checked(task)
+            one = Checked(task, damage=task.damage) if task.damage else self._checked(task)
             if not one.unread:
                 self._registry.copy_checked(task.id, one.damage)
             found.append(one)

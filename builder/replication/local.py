@@ -58,6 +58,7 @@ class LocalPlace:
     """
 
     is_local = True
+    copies_within = False  # a link is quicker, and copying by reference is the file system's own
 
     def __init__(self, region: str, root: Path, *, marked: bool) -> None:
         self.region = region

@@ -52,6 +52,8 @@ class Place(Protocol):
     region: str
     url: str
     is_local: bool
+    copies_within: bool
+    """Whether it makes a second copy by itself, without being sent it again."""
 
     def location(self, *folders: str) -> str:
         """Where the first copy of a version goes: below its gallery, definition and number."""

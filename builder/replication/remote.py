@@ -79,6 +79,7 @@ class RemotePlace:
         self._options = options
         self._protocol = url.partition("://")[0]
         self._mine = threading.local()
+        self.copies_within = not self.is_file_server
 
     @property
     def is_file_server(self) -> bool:
@@ -149,7 +150,7 @@ class RemotePlace:
 
     def copy_within(self, source: str, location: str) -> bool:
         """Let an object store copy by itself, without sending it again; False where that is not so."""
-        if self.is_file_server or not source.startswith(f"{self.url}/"):
+        if not self.copies_within or not source.startswith(f"{self.url}/"):
             return False
         with self._explained("written") as fs:
             self._make_folder(fs, location)
@@ -178,7 +179,7 @@ class RemotePlace:
         """See Place."""
         with self._explained("written") as fs:
             with suppress(FileNotFoundError):
-                fs.rm_file(location)
+                fs.rm_file(fs._strip_protocol(location))
             if self.is_file_server:
                 folder = location.rpartition("/")[0]
                 while len(folder) > len(self.url):

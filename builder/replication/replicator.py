@@ -99,6 +99,7 @@ class Replicator:
         self._under_way: dict[int, _Work] = {}
         self._fatal: list[BaseException] = []
         self._identity = ""
+        self._checked: set[str] = set()
 
     def run(
         self, versions: Sequence[str], *, region: str | None = None, look: Callable[[], object] = lambda: None
@@ -222,7 +223,7 @@ class Replicator:
     def _make(self, work: _Work, damaged: set[str]) -> int:
         task = work.task
         target = self._places.at(task.location, task.region)
-        target.check(self._identity, used=self._registry.has_copies(task.region))
+        self._check(target, task.region)
         origins = self._origins(task, target, damaged)
         places = [self._places.at(origin) for origin in origins]
         work.total = sum(data_size(place, origin) for place, origin in zip(places, origins, strict=True))
@@ -249,12 +250,18 @@ class Replicator:
             sent += made.sent
         return sent
 
+    def _check(self, target: Place, region: str) -> None:
+        """Once for each place, as long as it is well."""
+        if target.url not in self._checked:
+            target.check(self._identity, used=self._registry.has_copies(region))
+            self._checked.add(target.url)
+
     def _origins(self, task: CopyTask, target: Place, damaged: set[str]) -> list[str]:
         """What each disk is copied from: a copy that an object store can take by itself, what the build
         has, a copy on this machine, any other.
         """
         nearest = next(iter(task.sources), "")
-        own = nearest if nearest.startswith(f"{target.url}/") and not target.is_local else ""
+        own = nearest if nearest.startswith(f"{target.url}/") and target.copies_within else ""
         if None in self._finished and not own:
             return [self._finished[disk.lun] for disk in task.disks]
         problems = []

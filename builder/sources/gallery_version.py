@@ -10,18 +10,18 @@ from builder.registry.fits import needs_guest_state, security_type
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk, usual_devices
 from builder.sources.registered import (
-    check_there,
     identity_of,
     open_vhd,
     sizes_of,
     with_data_disks,
     with_known,
 )
+from builder.sources.replica import ReplicaFiles, bring, choose
 from templates.arm_id import parse_image_version
 from templates.model.source import SharedImageVersionSource
 
 if TYPE_CHECKING:
-    from builder.registry.records import DefinitionRecord, ReplicaRecord, VersionRecord
+    from builder.registry.records import DefinitionRecord, VersionRecord
 
 
 class GalleryVersionSource:
@@ -36,8 +36,6 @@ class GalleryVersionSource:
     def resolve(self) -> ResolvedSource:
         """Find the exact version and its file. Raises NotFoundError, PreflightError."""
         record = self._record
-        for file in (self._replica.path, *(disk.path for disk in self._replica.data_disks)):
-            check_there(file, self._what)
         return ResolvedSource(
             identity=self._identity,
             description=record.id,
@@ -46,9 +44,10 @@ class GalleryVersionSource:
             exact_version=record.id,
             version_number=record.version,
             size=record.size,
-            cached=True,
+            cached=self._files.is_here,
+            means="" if self._files.is_here else f"download from {self._files.location}",
             devices=usual_devices(record.os_type),
-            data_disks=sizes_of(self._replica.data_disks),
+            data_disks=sizes_of(self._files.data_disks),
             plan=self._definition.plan,
             parent=record.id,
             origin=self._origin(record),
@@ -56,8 +55,9 @@ class GalleryVersionSource:
 
     def prepare(self) -> SourceDisk:
         """Open the version's VHD. Raises NotFoundError, VhdError."""
-        disk = open_vhd(self._replica.path, self._what, self._identity, self._services)
-        return with_data_disks(disk, self._replica.data_disks, self._what, self._services)
+        files = bring(self._files, self._record, self._identity, self._services)
+        disk = open_vhd(files.path, self._what, self._identity, self._services)
+        return with_data_disks(disk, files.data_disks, self._what, self._services)
 
     @property
     def _identity(self) -> str:
@@ -74,14 +74,8 @@ class GalleryVersionSource:
         return f"the gallery version {self._record.id}"
 
     @cached_property
-    def _replica(self) -> ReplicaRecord:
-        replica = self._record.replica()
-        if replica is None:
-            raise NotFoundError(
-                f"The gallery version {self._record.id} has no copy in any region.",
-                hint="Replicate it, or build it again.",
-            )
-        return replica
+    def _files(self) -> ReplicaFiles:
+        return choose(self._record, self._services)
 
     @cached_property
     def _record(self) -> VersionRecord:

@@ -60,3 +60,42 @@ def test_a_misspelt_setting_is_told_with_the_right_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load_settings(Home(tmp_path))
     assert caught.value.details == ("boot_timout: there is no such setting; did you mean 'boot_timeout'?",)
+
+
+def test_places_of_regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path)
+    (tmp_path / "settings.toml").write_text(
+        """[regions]
+"West US" = "/mnt/west/"
+eastus = { url = "s3://bucket/images/", options = { key = { env = "KEY" } } }
+"""
+    )
+    regions = load_settings(home).regions
+    assert {name: (place.url, place.is_local) for name, place in regions.items()} == {
+        "westus": ("/mnt/west", True),
+        "eastus": ("s3://bucket/images", False),
+    }
+    assert regions["eastus"].options == {"key": {"env": "KEY"}}
+    monkeypatch.setenv("GOLDSMITH_REGIONS", '{"north": "file:///mnt/north"}')
+    assert [place.url for place in load_settings(home).regions.values()] == ["/mnt/north"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('west = "relative/path"', "an absolute path"),
+        ('west = "/"', "an absolute path"),
+        ('west = "sftp://me:geheim@host/images"', "a password would be shown"),
+        ('west = "s3://"', "names no place"),
+        ('west = "/mnt/a"\n"W est" = "/mnt/b"', "is there twice"),
+        ('west = "/mnt/a"\neast = "/mnt/a/b"', "would lie in each other"),
+        ('west = { address = "/mnt/a" }', "regions.west"),
+        ('west = { url = "/mnt/a", option = 1 }', "regions.west.option"),
+    ],
+)
+def test_places_that_are_none(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "settings.toml").write_text(f"[regions]\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        load_settings(Home(tmp_path))
+    assert any(said in line for line in caught.value.details), caught.value.details
+    assert not any("geheim" in line for line in caught.value.details)

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 import pytest
 from disk.vhd_file import MIB, write_vhd
 
+from builder.disk.extents import content_digest
 from builder.disk.vhd import VhdError
-from builder.errors import NotFoundError, PreflightError
-from builder.registry.records import DataDiskRecord, Delivery, ImageRecord, ReplicaRecord
+from builder.errors import GoldsmithError, NotFoundError, PreflightError
+from builder.registry.records import CopyRecord, DataDiskRecord, Delivery, ImageRecord, ReplicaRecord
+from builder.settings import RegionPlace
 from builder.sources.gallery_version import GalleryVersionSource
 from builder.sources.managed_image import ManagedImageSource
 from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
@@ -165,3 +167,73 @@ def test_data_disks_of_a_version_are_its_copys(services):
     source = _version(services, "1.0.0")
     assert [(one.lun, one.size) for one in source.resolve().data_disks] == [(0, MIB)]
     assert [one.lun for one in source.prepare().data_disks] == [0]
+
+
+def _second_region(services, number: str, location: str, state: str = "Completed"):
+    """A version whose first copy is in the home, and another one elsewhere."""
+    path = write_vhd(services.home.regions / "local/g/web" / number / "os.vhd", 3 * MIB, b"x" * 4096, MIB)
+    version = services.registry.reserve_version(WEB, number)
+    copies = [
+        ReplicaRecord("local", 1, "Standard_LRS", path, 4096),
+        ReplicaRecord(
+            "eastus", 1, "Standard_LRS", path, 4096, copies=(CopyRecord(1, location, state, 0, 0),)
+        ),
+    ]
+    digest = content_digest(path, 3 * MIB)
+    services.registry.complete_version(version.id, Delivery(copies, size=3 * MIB, digest=digest))
+    return path
+
+
+def test_another_replica_is_read_when_the_first_is_gone(services, tmp_path):
+    _gallery(services)
+    other = write_vhd(tmp_path / "east" / "os.vhd", 3 * MIB)
+    path = _second_region(services, "1.0.0", str(other))
+    said = []
+    services.bus.add_sink(said.append)
+    assert _version(services, "1.0.0").prepare().graph.top.path.samefile(path)
+    assert said == []
+    path.unlink()
+    for base in services.home.bases.rglob("disk.vhd"):
+        base.unlink()
+    source = _version(services, "1.0.0")
+    assert source.resolve().cached
+    assert source.prepare().graph.top.path.samefile(other)
+    assert "is gone" in said[-1].event.message and "in eastus" in said[-1].event.message
+
+
+def test_a_replica_at_a_url_is_downloaded_and_checked(services):
+    import fsspec
+
+    _gallery(services)
+    services = replace(
+        services,
+        settings=services.settings.model_copy(
+            update={"regions": {"eastus": RegionPlace(url="memory://east")}}
+        ),
+    )
+    location = "memory://east/g/web/1.0.0/os.vhd"
+    path = _second_region(services, "1.0.0", location)
+    content = path.read_bytes()
+    path.unlink()
+    fs = fsspec.filesystem("memory")
+    fs.pipe_file("/east/g/web/1.0.0/os.vhd", content[:-700] + b"y" + content[-699:])
+    source = _version(services, "1.0.0")
+    resolved = source.resolve()
+    assert (resolved.cached, resolved.means) == (False, f"download from {location}")
+    with pytest.raises(GoldsmithError, match="is damaged"):
+        source.prepare()
+    fs.pipe_file("/east/g/web/1.0.0/os.vhd", content)
+    disk = _version(services, "1.0.0").prepare()
+    assert disk.graph.top.path.read_bytes() == content
+    assert services.home.bases in disk.graph.top.path.parents
+    fs.rm("/east", recursive=True)
+    with pytest.raises(NotFoundError, match="is gone"):
+        _version(services, "1.0.0").resolve()
+
+
+def test_a_version_that_is_nowhere_complete(services, tmp_path):
+    _gallery(services)
+    path = _second_region(services, "1.0.0", str(tmp_path / "east/os.vhd"), "Pending")
+    path.unlink()
+    with pytest.raises(NotFoundError, match=r"The file of the gallery version .* is gone"):
+        _version(services, "1.0.0").resolve()
