@@ -80,7 +80,9 @@ def with_data_disks(record: ImageRecord, *luns: int) -> ImageRecord:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    if os.environ.get(SERVER):  # the command finds the same registry
+        monkeypatch.setenv("GOLDSMITH_REGISTRY_URL", os.environ[SERVER])
     return Home(tmp_path / "home")
 
 
