@@ -70,7 +70,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = Path(kept)
         for name in ("registry.db", "registry.db-wal", "registry.db-shm", "settings.toml", "catalogue.json"):
             (path / name).unlink(missing_ok=True)
-        for name in ("staging", "runs", "images", "regions"):
+        for name in ("staging", "runs", "images", "regions", "uploads"):
             shutil.rmtree(path / name, ignore_errors=True)
         path.mkdir(parents=True, exist_ok=True)
         return path
