@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from builder.lineage import lineage_of, without_user
 from builder.redact import Redactor
 from builder.resolve import frozen_content
 from builder.sources.base import ResolvedSource
+from builder.stages.generalize import finished
 
 SCOPE = templates.DeploymentScope("0", "goldsmith", "local")
 SOURCE = ResolvedSource(
@@ -88,3 +91,16 @@ def test_no_user_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert without_user("/home/alicea/a.sh") == "/home/alicea/a.sh"
     monkeypatch.setenv("HOME", "/")
     assert without_user("/srv/a.sh") == "/srv/a.sh"
+
+
+def test_the_finished_image_carries_it_to_the_targets(tmp_path: Path) -> None:
+    parent = "/subscriptions/0/resourceGroups/g/providers/Microsoft.Compute/images/x"
+    context: Any = SimpleNamespace(
+        source=replace(SOURCE, parent=parent),
+        template=read(tmp_path).templates[0],
+        run=SimpleNamespace(run_id="r"),
+        lineage={"layers": ["l1"]},
+    )
+    for reused in (False, True):
+        image = finished(context, tmp_path / "os.vhd", 1, lambda: "d", reused=reused)
+        assert (image.parent, image.lineage) == (parent, {"layers": ["l1"]})

@@ -351,3 +351,11 @@ def test_a_windows_build_has_its_steps_planned_without_layers(
     (planned,) = (step for step in found.plan.steps if step.stage == "Customize")
     assert (planned.name, planned.type, planned.action) == ("Updates", "WindowsUpdate", "RUN")
     assert found.routing.route.why_not == "Windows guests have no layers"
+
+
+def test_what_it_will_be_made_of_is_known_with_the_submission(services: Services) -> None:
+    found = run(services, customize=[{"type": "Shell", "inline": ["true"]}])
+    lineage = found.lineage
+    assert lineage["source"] == {"description": "Debian 12", "digest": "id"}
+    assert (lineage["template"], [one["name"] for one in lineage["inputs"]]) == ("web", ["inline"])
+    assert lineage["layers"] == [link.id for link in found.routing.route.links] != []
