@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from builder.errors import NotFoundError
@@ -74,8 +74,7 @@ def latest(session: Session, definition: DefinitionRow, region: str | None) -> V
     """The row that `latest` names. Raises NotFoundError with Azure's messages."""
     published = _published(definition.key)
     if region is None:
-        there = or_(~VersionRow.replicas.any(), VersionRow.replicas.any(ReplicaRow.usable.is_(True)))
-        found = _first(session, published.where(VersionRow.exclude_from_latest.is_(False), there))
+        found = _first(session, published.where(VersionRow.exclude_from_latest.is_(False), _is_somewhere()))
     else:
         on = and_(ReplicaRow.version_key == VersionRow.key, ReplicaRow.region_key == region_key(region))
         here = published.join(ReplicaRow, on).where(ReplicaRow.usable.is_(True))
@@ -108,6 +107,15 @@ def _published(definition_key: str) -> Select[VersionRow]:
         VersionRow.revoked_at.is_(None),
     )
     return query.order_by(*NEWEST_FIRST)
+
+
+def _is_somewhere() -> ColumnElement[bool]:
+    """That a copy of a version is complete; one without any region is nobody's to judge. Asked of one version
+    after the other: PostgreSQL would read all replicas there are for an EXISTS in an OR.
+    """
+    usable = select(func.max(case((ReplicaRow.usable.is_(True), 1), else_=0)))
+    usable = usable.where(ReplicaRow.version_key == VersionRow.key)
+    return func.coalesce(usable.scalar_subquery(), 1) == 1
 
 
 def _first(session: Session, query: Select[VersionRow]) -> VersionRow | None:
