@@ -14,6 +14,7 @@ from builder.distributors.files import folder_name, link_data_disks, link_into_h
 from builder.errors import GoldsmithError, NotFoundError, PreflightError
 from builder.registry.places import remove_file
 from builder.registry.records import ImageRecord
+from builder.registry.rules import check_image_name
 from templates.arm_id import parse_managed_image
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ class ManagedImageDistributor:
         return parse_managed_image(self._model.image_id).key
 
     def preflight(self, expected: ExpectedImage) -> str:
-        """Check id and location. Raises ResourceIdError, PreflightError."""
+        """Check id, name and location. Raises ResourceIdError, BadNameError, PreflightError."""
         resource = parse_managed_image(self._model.image_id)
         folder_name(resource.resource_group)
         folder_name(resource.name)
+        check_image_name(resource.name)
         if not self._model.location.strip():
             raise PreflightError(
                 f"The managed image '{resource.name}' has no location.", hint="Set distribute[].location."

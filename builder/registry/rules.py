@@ -20,6 +20,7 @@ INT32_MAX = 2**31 - 1
 
 _GALLERY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.]{0,78}[A-Za-z0-9])?")
 _DEFINITION = re.compile(r"[^_\W][\w\-.]{0,79}(?<![-.])", re.ASCII)
+_IMAGE = re.compile(r"[A-Za-z0-9]([\w\-.]{0,78}\w)?", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9\-_.]+(?<!\.)")
 _VERSION = re.compile(r"(0|[1-9]\d{0,9})\.(0|[1-9]\d{0,9})\.(0|[1-9]\d{0,9})", re.ASCII)
 _LEADING_NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:[.\-+].*)?", re.ASCII)
@@ -48,6 +49,18 @@ def check_gallery_name(name: str) -> None:
             "characters, including dashes, are disallowed.",
             details=(f"gallery: {name}",),
             hint=f"Perhaps '{_suggest_gallery(name)}'?" if _suggest_gallery(name) else None,
+        )
+
+
+def check_image_name(name: str) -> None:
+    """Raises BadNameError for what cannot be the name of a managed image: Azure's naming rules for
+    Microsoft.Compute/images.
+    """
+    if not _IMAGE.fullmatch(name):
+        raise BadNameError(
+            f"The managed image name '{name}' is invalid. Allowed are letters, digits, underscores, periods "
+            "and dashes, up to 80 characters; it starts with a letter or digit and ends with a letter, digit "
+            "or underscore."
         )
 
 

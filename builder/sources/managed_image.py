@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from builder.errors import NotFoundError
+from builder.errors import NotFoundError, PreflightError
 from builder.services import Services
 from builder.sources.base import ResolvedSource, SourceDisk, usual_devices
 from builder.sources.registered import (
@@ -30,7 +30,7 @@ class ManagedImageSource:
         self._services = services
 
     def resolve(self) -> ResolvedSource:
-        """Find the image and its file. Raises NotFoundError."""
+        """Find the image and its file. Raises NotFoundError, PreflightError for a specialized one."""
         record = self._record
         what = f"the managed image {record.name}"
         for file in (record.path, *(disk.path for disk in record.data_disks)):
@@ -71,7 +71,13 @@ class ManagedImageSource:
     def _record(self) -> ImageRecord:
         registry = self._services.registry
         try:
-            return registry.find_image(self._model.image_id)
+            record = registry.find_image(self._model.image_id)
         except NotFoundError as error:
             names = [f"{image.resource_group}/{image.name}" for image in registry.list_images()]
             raise with_known(error, "managed image", names) from error
+        if record.os_state != "Generalized":
+            raise PreflightError(
+                f"{record.id} is {record.os_state.lower()}; only generalized images can be a source.",
+                hint="Import it as Generalized if it is one.",
+            )
+        return record

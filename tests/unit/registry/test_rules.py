@@ -130,6 +130,14 @@ def test_definition_names_that_are_not(name: str) -> None:
         rules.check_definition_name(name)
 
 
+def test_names_of_managed_images() -> None:
+    for name in ("a", "Web_1.0-x", "9" * 80, "web_"):
+        rules.check_image_name(name)
+    for name in ("", "-a", "a.", "a-", "9" * 81, "a b", "ä"):
+        with pytest.raises(rules.BadNameError, match="managed image name"):
+            rules.check_image_name(name)
+
+
 @pytest.mark.parametrize(
     ("triple", "wrong"),
     [

@@ -13,7 +13,7 @@ from builder.registry.records import CopyRecord, DataDiskRecord, Delivery, Image
 from builder.settings import RegionPlace
 from builder.sources.gallery_version import GalleryVersionSource
 from builder.sources.managed_image import ManagedImageSource
-from templates.model.gallery import DefinitionProperties, Gallery, Identifier, ImageDefinition
+from templates.model.gallery import DefinitionProperties, Feature, Gallery, Identifier, ImageDefinition
 from templates.model.source import ManagedImageSource as ManagedModel
 from templates.model.source import SharedImageVersionSource
 
@@ -129,13 +129,35 @@ def test_an_unknown_definition_says_what_there_is(services):
 
 @pytest.mark.parametrize(
     ("properties", "word"),
-    [({"os_state": "Specialized"}, "specialized"), ({"architecture": "Arm64"}, "Arm64")],
+    [
+        ({"os_state": "Specialized"}, "specialized"),
+        ({"architecture": "Arm64"}, "Arm64"),
+        (
+            {"hyper_v_generation": "V2", "features": [Feature(name="SecurityType", value="TrustedLaunch")]},
+            "virtual TPM",
+        ),
+    ],
 )
 def test_what_cannot_be_a_source_is_refused(services, properties, word):
     _gallery(services, **properties)
     _publish(services, "1.0.0")
     with pytest.raises(PreflightError, match=word):
         _version(services, "1.0.0").resolve()
+
+
+def test_a_specialized_managed_image_is_no_source(services, image):
+    services.registry.put_image(replace(services.registry.find_image(IMAGE), os_state="Specialized"))
+    with pytest.raises(PreflightError, match="only generalized images"):
+        _managed(services).resolve()
+
+
+def test_an_image_keeps_the_plan_of_its_source(services, image):
+    plan = {"name": "gold", "publisher": "acme", "product": "web"}
+    services.registry.put_image(replace(services.registry.find_image(IMAGE), plan=plan))
+    assert _managed(services).resolve().plan == plan
+    _gallery(services, purchase_plan=plan)
+    _publish(services, "1.0.0")
+    assert _version(services, "1.0.0").resolve().plan == plan
 
 
 def test_data_disks_come_with_their_image(services, image):
