@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from builder.errors import GoldsmithError
+from builder.replication.removal import delete_version
 from builder.retention import Policy, Verdict, verdicts
 
 if TYPE_CHECKING:
     from builder.registry.store import Registry
+    from builder.replication.place import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,13 @@ def judge(registry: Registry, definition_id: str, policy: Policy, now: datetime)
 
 
 def prune(
-    registry: Registry, definition_id: str, policy: Policy, now: datetime, *, dry_run: bool
+    registry: Registry,
+    places: Places,
+    definition_id: str,
+    policy: Policy,
+    now: datetime,
+    *,
+    dry_run: bool,
 ) -> Iterator[Pruned]:
     """Delete what goes, the oldest first, and say what became of each; with `dry_run` only say it. One
     that cannot be deleted keeps no other one.
@@ -52,7 +60,7 @@ def prune(
         problem = ""
         if not dry_run:
             try:
-                registry.delete_version(verdict.version.id)
+                delete_version(registry, places, verdict.version.id)
             except GoldsmithError as error:
                 problem, freed = error.message, 0
         yield Pruned(verdict, freed, problem)

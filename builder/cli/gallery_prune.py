@@ -45,8 +45,10 @@ def prune(
     """
     from builder.pruning import judge
     from builder.pruning import prune as prune_definition
+    from builder.replication.place import Places
     from builder.retention import Policy
     from builder.schedule.trigger import period
+    from builder.settings import Home, load_settings
 
     policy = Policy(keep_last, period(older_than) if older_than else None, ended=end_of_life, revoked=revoked)
     policy.check()
@@ -57,8 +59,12 @@ def prune(
         count = sum(one.goes for name in definitions for one in judge(registry, name, policy, now))
         if count:
             confirm(f"Delete {count} version{'s' if count > 1 else ''}?", yes=yes)
+    home = Home()
+    places = Places(home, load_settings(home))
     done = [
-        one for name in definitions for one in prune_definition(registry, name, policy, now, dry_run=dry_run)
+        one
+        for name in definitions
+        for one in prune_definition(registry, places, name, policy, now, dry_run=dry_run)
     ]
     _show(done, json=json, dry_run=dry_run)
     if any(one.problem for one in done):

@@ -116,7 +116,7 @@ def regions(*, json: Json = False) -> None:
     for key in places.known():
         place, problem = places.of(key), ""
         try:
-            place.check(registry.identity(), used=registry.has_copies(key), take=False)
+            place.check(registry.identity(), used=registry.has_copies(place.url), take=False)
         except GoldsmithError as error:
             problem = " ".join(filter(None, (error.message, error.hint)))
         rows.append({"region": key, "place": place.url, "reachable": not problem, "problem": problem})

@@ -33,8 +33,8 @@ def check_places(services: Services, own: str, regions: Sequence[str]) -> None:
     identity = services.registry.identity()
     for region in regions:
         try:
-            used = services.registry.has_copies(region)
-            services.places.of(region).check(identity, used=used, take=False)
+            place = services.places.of(region)
+            place.check(identity, used=services.registry.has_copies(place.url), take=False)
         except PlaceError as error:
             if region_key(region) == region_key(own):
                 raise
@@ -52,7 +52,7 @@ def first_copy(
     if place.is_local and Path(location).is_relative_to(home):
         link_into_home(image.vhd, Path(location))
         return allocated_size(Path(location)), link_data_disks(image.data_disks, Path(location))
-    place.check(services.registry.identity(), used=services.registry.has_copies(region))
+    place.check(services.registry.identity(), used=services.registry.has_copies(place.url))
     disks: list[tuple[int | None, Path, int, str]]
     disks = [(None, image.vhd, image.virtual_size, image.digest)]
     disks += [(one.lun, one.vhd, one.virtual_size, one.digest) for one in image.data_disks]

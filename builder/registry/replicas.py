@@ -75,12 +75,12 @@ class Replicas(VersionRows):
                 named |= self._locations(row)
         return named, reserved
 
-    def has_copies(self, region: str) -> bool:
-        """Whether any copy was ever complete in a region."""
+    def has_copies(self, place: str) -> bool:
+        """Whether any copy was ever complete in a place, a folder or URL."""
+        below = f"{self._stored_location(place)}/"
         query = (
             select(CopyRow.id)
-            .join(ReplicaRow, ReplicaRow.id == CopyRow.replica_id)
-            .where(ReplicaRow.region_key == region_key(region), CopyRow.completed_at.is_not(None))
+            .where(CopyRow.location.startswith(below, autoescape=True), CopyRow.completed_at.is_not(None))
             .limit(1)
         )
         with self._db.read() as session:

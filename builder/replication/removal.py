@@ -67,7 +67,7 @@ def prune(registry: Registry, places: Places, region: str | None = None) -> tupl
             continue
         place = places.of(key)
         try:
-            place.check(identity, used=registry.has_copies(key), take=False)
+            place.check(identity, used=registry.has_copies(place.url), take=False)
             found = [location for location, _size in place.files()]
             named, reserved = registry.named_locations()
             named |= {place.staging(location) for location in named if location.startswith(place.url)}

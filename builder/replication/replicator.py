@@ -223,7 +223,7 @@ class Replicator:
     def _make(self, work: _Work, damaged: set[str]) -> int:
         task = work.task
         target = self._places.at(task.location, task.region)
-        self._check(target, task.region)
+        self._check(target)
         origins = self._origins(task, target, damaged)
         places = [self._places.at(origin) for origin in origins]
         work.total = sum(data_size(place, origin) for place, origin in zip(places, origins, strict=True))
@@ -250,22 +250,26 @@ class Replicator:
             sent += made.sent
         return sent
 
-    def _check(self, target: Place, region: str) -> None:
+    def _check(self, target: Place) -> None:
         """Once for each place, as long as it is well."""
         if target.url not in self._checked:
-            target.check(self._identity, used=self._registry.has_copies(region))
+            target.check(self._identity, used=self._registry.has_copies(target.url))
             self._checked.add(target.url)
 
     def _origins(self, task: CopyTask, target: Place, damaged: set[str]) -> list[str]:
-        """What each disk is copied from: a copy that an object store can take by itself, what the build
-        has, a copy on this machine, any other.
+        """What each disk is copied from: a copy in the same place, where that costs nothing or little; what
+        the build has; a copy on this machine; any other.
         """
         nearest = next(iter(task.sources), "")
-        own = nearest if nearest.startswith(f"{target.url}/") and target.copies_within else ""
-        if None in self._finished and not own:
-            return [self._finished[disk.lun] for disk in task.disks]
+        near = nearest.startswith(f"{target.url}/") and (target.is_local or target.copies_within)
+        own = nearest if near else ""
+        finished = [self._finished[disk.lun] for disk in task.disks] if None in self._finished else []
+        if finished and not own:
+            return finished
         problems = []
         for origin in sorted(task.sources, key=lambda one: (one != own, not self._places.at(one).is_local)):
+            if finished and origin != own:
+                return finished
             files = [disk_of(origin, disk.lun) for disk in task.disks]
             if damaged.intersection(files):
                 continue
@@ -275,6 +279,8 @@ class Replicator:
                 problems.append(f"{origin}: gone")
             except PlaceError as error:
                 problems.append(f"{origin}: {error.message}")
+        if finished:
+            return finished
         if damaged:
             raise PlaceError("There is no sound replica left to copy from.", permanent=True)
         raise PlaceError(

@@ -163,13 +163,16 @@ class Work:
         words: the image is there.
         """
         from builder.pruning import prune
+        from builder.replication.place import Places
         from builder.retention import Policy
 
         gone, problems = 0, []
+        places = Places(self._home, self._settings)
         for definition in dict.fromkeys(_definitions(jobs)):
             try:
                 now = datetime.now(UTC)
-                for one in prune(self._registry, definition, Policy(keep_last), now, dry_run=False):
+                policy = Policy(keep_last)
+                for one in prune(self._registry, places, definition, policy, now, dry_run=False):
                     gone += one.verdict.goes and not one.problem
                     problems += [one.problem] if one.problem else []
             except GoldsmithError as error:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Cli, Quickstart, assert_nothing_left
+from harness import EXAMPLES, Cli, Quickstart, assert_nothing_left
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -104,3 +108,62 @@ def test_steps_ran_in_order_and_the_restart_is_proven(quickstart: Quickstart) ->
         "Greet", "InstallPackage", "UploadPage", "PlacePage", "Restart", "StillThere",
     ]  # fmt: skip
     assert {e["outcome"] for e in done} == {"succeeded"}
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """Another file system."""
+    folder = Path(tempfile.mkdtemp(prefix="goldsmith-test-", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_three_regions_of_two_replicas(
+    quickstart: Quickstart, cli: Cli, tmp_path: Path, elsewhere: Path
+) -> None:
+    """The finished image is taken again, so that only distribution runs: links here, a copy there, a region
+    that is out of reach; then one that is not waited for.
+    """
+    folder = tmp_path / "quickstart"
+    shutil.copytree(EXAMPLES / "quickstart", folder)
+    template = json.loads((folder / "template.json").read_text())
+    resource = template["resources"][-1]
+    target = next(one for one in resource["properties"]["distribute"] if one["type"] == "SharedImage")
+    location = target["targetRegions"][0]["name"]
+    names = (location, "eastus", "northeurope")
+    target["targetRegions"] = [{"name": name, "replicaCount": 2} for name in names]
+    resource["properties"]["distribute"] = [target]
+    (folder / "template.json").write_text(json.dumps(template))
+
+    done = cli(folder / "template.json", "--plain")
+    assert done.code == 0, done.text
+    version = json.loads(cli("gallery", "version", "show", "quickstart/debian-12/latest", "--json").out)
+    files = [Path(copy["location"]) for one in version["replicas"] for copy in one["copies"]]
+    assert len(files) == 6
+    assert len({file.stat().st_ino for file in files}) == 1, "links: no bytes"
+    assert [one["state"] for one in version["replicas"]] == ["Completed"] * 3
+
+    east, north = elsewhere / "east", elsewhere / "north"
+    env = {"GOLDSMITH_REGIONS": json.dumps({"eastus": str(east), "northeurope": str(north)})}
+    east.mkdir()
+    done = cli(folder / "template.json", "--plain", env=env)
+    assert done.code == 5, done.text
+    assert "but not complete in northeurope" in done.text
+    assert "build gallery replicate" in done.text
+    run = json.loads(cli("runs", "show", "latest", "--json").out)
+    assert run["runState"] == "PartiallySucceeded"
+    assert [one["name"] for one in run["runOutputs"]] == ["quickstart-gallery"]
+    copies = sorted(east.rglob("*.vhd"))
+    assert len({copy.stat().st_ino for copy in copies}) == 1
+    assert copies[0].stat().st_blocks * 512 < copies[0].stat().st_size / 2
+    north.mkdir()
+    assert cli("gallery", "replicate", "--all", env=env).code == 0
+    assert cli("gallery", "verify", "quickstart/debian-12", env=env).code == 0
+
+    done = cli(folder / "template.json", "--plain", "--no-wait", env=env)
+    assert done.code == 0, done.text
+    assert "made in the background" in done.text
+    end = time.monotonic() + 300
+    while cli("gallery", "status", "--json", env=env).json():
+        assert time.monotonic() < end
+        time.sleep(1)

@@ -12,8 +12,9 @@ from builder.cli import main
 from builder.errors import ConflictError
 from builder.pruning import prune
 from builder.registry.store import Registry
+from builder.replication.place import Places
 from builder.retention import Policy
-from builder.settings import Home
+from builder.settings import Home, Settings
 from registry.conftest import WEB, Publish
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -29,10 +30,10 @@ def test_old_versions_go_with_their_files_and_channels_hold_theirs(
     for number in range(5):
         publish(f"1.0.{number}")
     web.set_channel(WEB, "prod", "1.0.1")
-    asked = list(prune(web, WEB, Policy(keep_last=2), NOW, dry_run=True))
+    asked = list(prune(web, Places(web.home, Settings()), WEB, Policy(keep_last=2), NOW, dry_run=True))
     assert [one.verdict.goes for one in asked] == [True, False, True, False, False]
     assert versions(web) == ["1.0.4", "1.0.3", "1.0.2", "1.0.1", "1.0.0"], "nothing was done"
-    done = list(prune(web, WEB, Policy(keep_last=2), NOW, dry_run=False))
+    done = list(prune(web, Places(web.home, Settings()), WEB, Policy(keep_last=2), NOW, dry_run=False))
     assert [one.problem for one in done] == [""] * 5
     assert versions(web) == ["1.0.4", "1.0.3", "1.0.1"]
     left = sorted(file.parent.name for file in home.regions.rglob("os.vhd"))
@@ -52,7 +53,7 @@ def test_one_that_cannot_go_keeps_no_other(
         return real(self, arm_id, **options)
 
     monkeypatch.setattr(Registry, "delete_version", refuse)
-    done = list(prune(web, WEB, Policy(keep_last=1), NOW, dry_run=False))
+    done = list(prune(web, Places(web.home, Settings()), WEB, Policy(keep_last=1), NOW, dry_run=False))
     assert [one.problem for one in done if one.verdict.goes] == ["Somebody holds it.", "", ""]
     assert versions(web) == ["1.0.3", "1.0.0"]
 

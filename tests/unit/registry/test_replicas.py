@@ -228,10 +228,15 @@ def test_a_registry_from_before_there_were_copies(web: Registry, home: Home) -> 
 
 def test_the_registry_has_one_name(web: Registry, home: Home) -> None:
     assert web.identity() == web.identity() != ""
-    assert not web.has_copies("westus")
+    here, there = str(home.regions / "westus"), str(home.regions / "west")
+    assert not web.has_copies(here)
     version = published(web, home, {"West US": 1})
-    assert web.has_copies("West US")
-    assert not web.has_copies("eastus")
+    assert web.has_copies(here)
+    assert not web.has_copies(there)
+    web.change_regions(version.id, add=[elsewhere("East US")])
+    assert not web.has_copies("s3://images")
+    web.copy_done(claim(web, version).id, 1)
+    assert web.has_copies("s3://images")
     assert replace(version, replicas=()).replica() is None
 
 
