@@ -16,7 +16,7 @@ STATEMENT_SECONDS = 120
 WRITES = "goldsmith_writes"
 # One writer at a time in a database, as in SQLite: what was read is still true when something is written.
 _LOCK = 0x676F6C64
-_INSTALL = "python -m pip install 'goldsmith[postgres]'"
+_INSTALL = "python -m pip install 'psycopg[binary]'"
 
 
 def parse(address: str) -> URL:

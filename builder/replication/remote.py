@@ -35,7 +35,7 @@ _PACKAGES = {
 }
 # Their files can be written from any place on, and renamed at no cost.
 _FILE_SERVERS = {"sftp", "ssh"}
-_INSTALL = "pip install 'goldsmith[regions]'"
+_INSTALL = "python -m pip install fsspec"
 _SHORTEST_SECRET = 6
 
 
