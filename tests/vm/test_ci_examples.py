@@ -72,12 +72,12 @@ class Checkout:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             timeout=1800,
             check=False,
         )
-        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
-        return done.stdout
+        said = done.stdout.decode()  # as bytes: sections begin with a carriage return
+        assert done.returncode == 0, f"$ {command}\n{said}"
+        return said
 
 
 @pytest.fixture(scope="module")
