@@ -45,7 +45,7 @@ def lineage_of(
         "template": template.name,
         "templateDigest": template_digest(document, template, redactor),
         "layers": [link.id for link in route.links],
-        "inputs": list(_inputs(template, frozen, redactor)),
+        "inputs": list(recorded_inputs(template, frozen, redactor)),
         "goldsmith": version("goldsmith"),
     }
     return {key: redactor.scrub_json(value) for key, value in found.items()}
@@ -66,9 +66,10 @@ def without_user(text: str) -> str:
     return text if home in ("/", "~") else text.replace(f"{home}/", "~/")
 
 
-def _inputs(
+def recorded_inputs(
     template: ImageTemplate, frozen: Mapping[str, FrozenContent], redactor: Redactor
 ) -> Iterator[dict[str, Any]]:
+    """The `inputs` of a lineage, of what `frozen` holds."""
     for number in range(len(template.properties.customize)):
         content = frozen.get(f"/properties/customize/{number}")
         if content is None:  # a restart

@@ -81,7 +81,7 @@ def stale(
     from builder.cli import ages
     from builder.stale import find_stale
 
-    services = _services()
+    services = looking()
     scope = scope_id(services.registry, what) if what else ""
     limit = ages.seconds(max_age, "--max-age") if max_age else None
     found = find_stale(services, scope, every=every, max_age=limit)
@@ -119,7 +119,8 @@ def scope_id(registry: Registry, text: str) -> str:
             raise missing from None
 
 
-def _services() -> Services:
+def looking() -> Services:
+    """What a look at this machine's records needs."""
     from pathlib import Path
 
     from builder.deadline import Deadline

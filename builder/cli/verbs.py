@@ -149,6 +149,12 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        "status",
+        "builder.cli.status:app",
+        "Show what is stale: templates whose build would make something else now, and versions.",
+        ("build status", "build status --all --json", "build status --exit-code"),
+    ),
+    Verb(
         "schedule",
         "builder.cli.schedule:app",
         "Build templates at times, or when their source has something newer.",
