@@ -127,6 +127,9 @@ def _judge(
         )
     used = known if known is not None and known.version else _used(good)
     facts |= {"source_used": used.version or used.identity, "built_at": good.end_time, "run_id": good.run_id}
+    if "templateDigest" not in good.lineage:
+        reasons = ("what its last build was made of is not recorded",)
+        return TemplateStatus(job.template.name, file, "unknown", reasons, **facts)
     try:
         source = source_of(services.home, services.settings, job)
         changed = [*_changes(services, job, good.lineage)]
@@ -154,11 +157,7 @@ def _changes(services: Services, job: Job, lineage: Mapping[str, Any]) -> Iterat
     """What of the template or its scripts is not what it was."""
     from builder.lineage import template_digest
 
-    before = lineage.get("templateDigest")
-    if before is None:
-        yield "what its last build was made of is not recorded"
-        return
-    if before != template_digest(job.document, job.template, job.redactor):
+    if lineage.get("templateDigest") != template_digest(job.document, job.template, job.redactor):
         yield "the template changed"
     then = {(one.get("step"), one.get("name")): one.get("digest") for one in lineage.get("inputs", ())}
     for step, name, digest in _inputs(services, job):
