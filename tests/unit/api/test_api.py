@@ -11,6 +11,7 @@ from builder.errors import ConflictError, NotFoundError, UsageError
 from builder.registry import sqlite
 from builder.registry.records import Delivery, ReplicaRecord
 from builder.registry.rules import BadValueError
+from builder.retention import Policy
 from builder.settings import Home, Settings
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -124,3 +125,62 @@ def test_a_file_is_deployed(goldsmith: Goldsmith) -> None:
     assert {one.outcome for one in made} == {"created"}
     assert {one.outcome for one in goldsmith.deploy(file)} == {"unchanged"}
     assert isinstance(goldsmith.home, Home)
+
+
+def test_channels_and_revocation(goldsmith: Goldsmith) -> None:
+    for name in ("1.0.0", "1.1.0"):
+        publish(goldsmith, name)
+    assert goldsmith.channels.set("team/web", "prod", "1.0.0").version == "1.0.0"
+    assert goldsmith.channels.set("team/web", "prod", "1.1.0").version == "1.1.0"
+    with pytest.raises(ConflictError):
+        goldsmith.channels.set("team/web", "prod", "1.0.0")
+    assert goldsmith.channels.undo("team/web", "prod").version == "1.0.0"
+    assert [one.name for one in goldsmith.channels.list("team/web")] == ["prod"]
+    assert len(goldsmith.channels.history("team/web", "prod")) == 3
+    goldsmith.versions.revoke("team/web/1.1.0", "CVE")
+    assert goldsmith.latest("team/web").version == "1.0.0"
+    assert goldsmith.versions.unrevoke("team/web/1.1.0").revoked_at is None
+    assert goldsmith.channels.remove("team/web", "prod").version == "1.0.0"
+    with pytest.raises(NotFoundError):
+        goldsmith.channels.show("team/web", "prod")
+
+
+def test_roles_and_the_audit(goldsmith: Goldsmith) -> None:
+    scope = goldsmith.galleries.show("team").id
+    given = goldsmith.access.grant("reader", "sp:ci", scope)
+    assert (given.role, str(given.principal)) == ("Reader", "sp:ci")
+    assert given in goldsmith.access.list(scope)
+    read, write = (f"Microsoft.Compute/galleries/{verb}" for verb in ("read", "write"))
+    assert goldsmith.access.check("sp:ci", read, scope).allowed
+    assert not goldsmith.access.check("sp:ci", write, scope).allowed
+    assert goldsmith.access.revoke(None, "sp:ci", scope) == (given,)
+    assert "Reader" in goldsmith.access.audit(scope, limit=1)[0].details
+
+
+def test_replicas_and_pruning(goldsmith: Goldsmith) -> None:
+    for name in ("1.0.0", "1.1.0", "1.2.0"):
+        publish(goldsmith, name)
+    changed = goldsmith.versions.change_regions("team/web/1.2.0", add={"East US": 2})
+    assert [(one.region, one.count) for one in changed.replicas] == [("West US", 1), ("East US", 2)]
+    gone = goldsmith.versions.prune("team/web", Policy(keep_last=1), dry_run=True)
+    assert [one.verdict.goes for one in gone] == [True, True, False]
+    done = goldsmith.versions.prune("team/web", Policy(keep_last=1))
+    assert not any(one.problem for one in done)
+    assert [one.version for one in goldsmith.versions.list("team/web")] == ["1.2.0"]
+
+
+def test_what_is_old_and_what_it_costs(goldsmith: Goldsmith) -> None:
+    publish(goldsmith, "1.0.0")
+    (one,) = goldsmith.stale()
+    assert (one.label, one.state) == ("team/web/1.0.0", "unknown")
+    usage = goldsmith.usage("team/web")
+    assert [line.version for line in usage.lines] == ["team/web/1.0.0"]
+    assert usage.money is None, "no prices are shipped"
+
+
+def test_a_trial_moves_no_disks(tmp_path: Path) -> None:
+    with (
+        Goldsmith(tmp_path / "home", settings=Settings(), trial=True) as trial,
+        pytest.raises(UsageError, match="moves no disks"),
+    ):
+        trial.images.add("web", tmp_path / "web.vhd")
