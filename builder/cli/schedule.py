@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -281,7 +282,8 @@ def _scheduler(home: Home, *, quiet: bool) -> Iterator[Scheduler]:
     from builder.ui.together import open_together
 
     settings = load_settings(home)
-    with open_together(total=1, plain=True, quiet=quiet) as together:
+    # With --json stdout holds the JSON alone: what a build says goes to stderr.
+    with open_together(total=1, plain=True, stdout=sys.stderr if quiet else None) as together:
         registry = open_registry()
         yield Scheduler(
             registry,
