@@ -149,22 +149,6 @@ def test_a_revoked_version_is_built_on_no_more(
     assert_nothing_left(home)
 
 
-def test_only_distributed_again_it_has_the_same_lineage(
-    quickstart: Quickstart, cli: Cli, home: Path, tmp_path: Path
-) -> None:
-    first = version(cli, "0.0.1")
-    again = cli(EXAMPLES / "quickstart" / "template.json", "--output-dir", tmp_path)
-    assert again.code == 0, again.text
-    made = version(cli, "latest")
-    try:
-        assert made["version"] not in ("0.0.1", "0.0.2")
-        assert made["lineage"] == first["lineage"]
-        assert made["digest"] == first["digest"], "the finished image was taken from the cache"
-    finally:
-        cli("gallery", "version", "delete", f"{DEFINITION}/{made['version']}", "--yes")
-    assert_nothing_left(home)
-
-
 def test_validate_example_boots_the_result_and_passes(quickstart: Quickstart, cli: Cli, home: Path) -> None:
     out = cli.cwd / "validated"
     out.mkdir()
