@@ -194,7 +194,7 @@ def run(
 
     With --once the exit code is 1 when a build failed.
     """
-    from builder.cancellation import Interrupted, cancel_on_signals
+    from builder.cancellation import Interrupted, cancel_on_signals, signalled
     from builder.lock import FileLock
     from builder.settings import Home
 
@@ -221,6 +221,8 @@ def run(
     finally:
         lock.release()
     code = report(looks, json=json)
+    if signalled():
+        code = ExitCode.CANCELLED
     if code != ExitCode.OK:
         raise typer.Exit(int(code))
 
@@ -275,6 +277,7 @@ def _trigger(
 
 @contextmanager
 def _scheduler(home: Home, *, quiet: bool) -> Iterator[Scheduler]:
+    from builder.cancellation import signalled
     from builder.runs import list_runs
     from builder.schedule.scheduler import Scheduler, SystemClock
     from builder.schedule.work import Work
@@ -292,6 +295,7 @@ def _scheduler(home: Home, *, quiet: bool) -> Iterator[Scheduler]:
             most_failures=settings.schedule_failures,
             runs=lambda: list_runs(home),
             tell=partial(_tell, registry, settings, together, quiet=quiet),
+            stopped=signalled,
         )
 
 

@@ -61,7 +61,10 @@ class Look:
 
 
 class Scheduler:
-    """`tell` hears each look that did something; `runs` lists the records of builds, the newest first."""
+    """`tell` hears each look that did something; `runs` lists the records of builds, the newest first.
+    `stopped` says whether this process is to end: a build that ended as Canceled may as well be one that
+    somebody picked out (`build runs cancel`), which is no concern of the other schedules.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Scheduler:
         most_failures: int,
         runs: Callable[[], Iterable[RunRecord]],
         tell: Callable[[Look], None],
+        stopped: Callable[[], bool],
         poll: timedelta = POLL,
     ) -> None:
         self._registry = registry
@@ -80,28 +84,27 @@ class Scheduler:
         self._most = most_failures
         self._runs = runs
         self._tell = tell
+        self._stopped = stopped
         self._poll = poll
 
     def once(self) -> list[Look]:
-        """Look at each schedule of this machine and do what is due now. Stops after a build that was
-        cancelled: whoever did that wants no other one either.
-        """
+        """Look at each schedule of this machine and do what is due now, until this process is to end."""
         looks = []
         for schedule in self._registry.list_schedules(this_host()):
             look = self._look(schedule)
             looks.append(look)
             self._tell(look)
-            if look.ended is not None and look.ended.outcome == "Canceled":
+            if self._stopped():
                 break
         return looks
 
     def forever(self) -> list[Look]:
-        """Until a signal, which Interrupted tells, or a build that was cancelled by one: returns the last
-        looks then. Never sleeps longer than `poll`, since others may change what is due.
+        """Until a signal: while it waits Interrupted tells it, and one that ended a build makes it return the
+        last looks. Never sleeps longer than `poll`, since others may change what is due.
         """
         while True:
             looks = self.once()
-            if any(look.ended is not None and look.ended.outcome == "Canceled" for look in looks):
+            if self._stopped():
                 return looks
             self._clock.sleep(self._pause().total_seconds())
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from builder.cancellation import Interrupted, cancel_on_signals, signalled
 from builder.cli import main
 from builder.registry import sqlite
 from builder.schedule import systemd
+from builder.schedule.record import Ended, Schedule
+from builder.schedule.scheduler import SystemClock
+from builder.schedule.trigger import Trigger
+from builder.schedule.work import Work
 from builder.settings import Home
 
 SOURCE = {
@@ -135,3 +143,25 @@ def test_the_unit_names_home_and_program_as_systemd_reads_them(tmp_path: Path) -
     text = systemd.unit_text(Home(tmp_path / 'a "b" 100%'))
     assert 'a \\"b\\" 100%%"\n' in text
     assert '"-m" "builder" "schedule" "run"\n' in text
+
+
+def test_a_signal_ends_the_daemon_a_cancelled_build_does_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        assert main(["schedule", "add", template(name), "--every", "1m", "--name", name]) == 0
+    monkeypatch.setattr(Trigger, "last_due", lambda _self, _key, _handled, now: (now, 0))
+    by_signal: list[bool] = []
+
+    def build(_self: Work, schedule: Schedule) -> Ended:
+        with suppress(Interrupted), cancel_on_signals():  # as Crew does
+            if schedule.name == "b" and len(by_signal) > 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+        by_signal.append(signalled())
+        return Ended("Canceled", f"run-{len(by_signal)}")
+
+    monkeypatch.setattr(Work, "build", build)
+    monkeypatch.setattr(SystemClock, "sleep", lambda _self, _seconds: None)
+    assert main(["schedule", "run"]) == 130
+    assert by_signal == [False, False, False, True]
+    assert "b: canceled: run-4" in capsys.readouterr().out

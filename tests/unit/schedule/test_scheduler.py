@@ -75,6 +75,7 @@ class Bench:
     work: FakeWork
     runs: list[RunRecord] = field(default_factory=list)
     told: list[Look] = field(default_factory=list)
+    stopped: bool = False
 
     @property
     def scheduler(self) -> Scheduler:
@@ -85,6 +86,7 @@ class Bench:
             most_failures=3,
             runs=lambda: self.runs,
             tell=self.told.append,
+            stopped=lambda: self.stopped,
         )
 
     def add(self, name: str = "web", trigger: Trigger | None = None, *, on_change: bool = False) -> Schedule:
@@ -287,13 +289,33 @@ def test_the_daemon_sleeps_until_the_next_time_or_its_poll(bench: Bench) -> None
     assert bench.clock.naps == [300.0, 840.0, 900.0, 240.0]
 
 
-def test_after_a_cancelled_build_nothing_else_is_begun(bench: Bench) -> None:
+def test_a_daemon_that_is_stopped_begins_nothing_else(bench: Bench) -> None:
     bench.add()
     bench.add("after")
     bench.work.results = [Ended("Canceled")]
+
+    def a_signal_comes() -> None:
+        bench.stopped = True
+
+    bench.work.during = a_signal_comes
     bench.clock.to("2026-11-21 03:00")
     assert [look.name for look in bench.scheduler.forever()] == ["after"]
     assert bench.registry.find_schedule("after").failures == 0
+
+
+def test_one_build_that_is_cancelled_does_not_stop_the_daemon(bench: Bench) -> None:
+    bench.add()
+    bench.add("after")
+    bench.work.results = [Ended("Canceled")]
+    assert bench.look("2026-11-21 03:00") == ["canceled", "succeeded"]
+    assert [look.action for look in bench.scheduler.once()] == ["wait", "wait"], "it has had its time"
+    bench.work.results = [Ended("Canceled")]
+    bench.clock.to("2026-11-22 02:50")
+    bench.clock.naps.clear()
+    bench.clock.most_naps = 3
+    with pytest.raises(Interrupted):
+        bench.scheduler.forever()
+    assert [name for name, _ in bench.work.built] == ["after", "web"] * 2
 
 
 def test_schedules_of_another_machine_are_left_to_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
