@@ -116,9 +116,19 @@ class Schedules(Part):
             return _schedule(row), decision
 
     def claim_schedule_now(self, name: str, now: datetime) -> Schedule:
-        """Take it though it is not due. Raises NotFoundError, InUseError while another process has it."""
+        """Take it though it is not due. Raises NotFoundError, InUseError while another process has it, and
+        ConflictError for one of another machine: its files are there, and that machine builds it by itself.
+        """
         with self._db.write() as session:
             row = _require(session, name)
+            if row.host != holder.this_host():
+                raise ConflictError(
+                    f"The schedule '{row.name}' belongs to another machine: its /etc/machine-id is "
+                    f"{row.host or 'empty'}, this one's is {holder.this_host() or 'empty'}.",
+                    details=(f"Its template is {row.template} there.",),
+                    hint=f"Run it there. To move it here: 'build schedule remove {row.name}', then 'build "
+                    f"schedule add' with a template of this machine; or build that once: 'build TEMPLATE'.",
+                )
             if _schedule(row).running:
                 raise InUseError(f"'{row.name}' is being built since {row.started_at:%Y-%m-%d %H:%M} UTC.")
             _take(row, now)

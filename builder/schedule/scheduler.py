@@ -109,7 +109,9 @@ class Scheduler:
             self._clock.sleep(self._pause().total_seconds())
 
     def run_now(self, name: str) -> Look:
-        """Build one, due or not. Raises NotFoundError, InUseError while another process builds it."""
+        """Build one, due or not. Raises NotFoundError, InUseError while another process builds it, and
+        ConflictError for one of another machine.
+        """
         now = self._clock.now()
         look = self._build(self._registry.claim_schedule_now(name, now), "asked for")
         self._tell(look)

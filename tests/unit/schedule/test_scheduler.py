@@ -324,6 +324,21 @@ def test_schedules_of_another_machine_are_left_to_it(bench: Bench, monkeypatch: 
     assert bench.look("2026-11-21 03:00") == []
 
 
+def test_asked_for_one_of_another_machine_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bench.add()
+    monkeypatch.setattr(holder, "this_host", lambda: "another")
+    with pytest.raises(ConflictError) as caught:
+        bench.scheduler.run_now("web")
+    assert caught.value.message == (
+        f"The schedule 'web' belongs to another machine: its /etc/machine-id is {made.host}, "
+        "this one's is another."
+    )
+    assert caught.value.details == ("Its template is /work/web.json there.",)
+    assert "build schedule remove web" in str(caught.value.hint)
+    assert bench.registry.find_schedule("web") == made, "it still belongs to that machine"
+    assert bench.work.built == []
+
+
 def test_asked_for_it_is_built_whatever_its_times(bench: Bench) -> None:
     bench.add()
     assert bench.scheduler.run_now("web").action == "succeeded"
