@@ -17,6 +17,7 @@ from builder.download.room import NO_ROOM
 from builder.errors import EnvironmentProblem, ExitCode, GoldsmithError
 from builder.redact import scrub_known
 from builder.ui.failure import error_lines, error_to_dict
+from builder.ui.text import inert, inert_json
 
 if TYPE_CHECKING:
     from templates.diagnostics import Diagnostic
@@ -81,7 +82,7 @@ def _show_diagnostics(diagnostics: Iterable[Diagnostic], out: TextIO) -> None:
 
     face = Human(colour=_colour(out))
     for item in diagnostics:
-        out.write(scrub_known("\n".join(face.lines(item)).rstrip()) + "\n\n")
+        out.write(inert(scrub_known("\n".join(face.lines(item)).rstrip())) + "\n\n")
 
 
 def _annotate(data: dict[str, Any], out: TextIO) -> None:
@@ -99,7 +100,7 @@ def _annotate(data: dict[str, Any], out: TextIO) -> None:
 
 def _write(out: TextIO, data: dict[str, Any], *, machine: bool) -> None:
     if machine:
-        text = json.dumps({"error": data}, ensure_ascii=False)
+        text = inert_json(json.dumps({"error": data}, ensure_ascii=False))
     else:
         text = "\n".join(_human(data, colour=_colour(out)))
     out.write(scrub_known(text) + "\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import UsageError
+from builder.ui.text import inert_json
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -21,7 +22,8 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - whatever can be JSON
 
     Dataclasses, pydantic models, paths, dates, enums and sets are understood.
     """
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+    sys.stdout.write(inert_json(text) + "\n")
     sys.stdout.flush()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from builder.cli.output import human_seconds, human_size, print_json, print_table
 from builder.errors import NotFoundError, UsageError
+from builder.ui.text import clean, inert
 
 if TYPE_CHECKING:
     from builder.run_record import RunRecord
@@ -93,7 +94,7 @@ def show(run: Run = "latest", *, json: Json = False) -> None:
         ]
         print_table(("Output", "Type", "On disk", "Version", "Artifact"), rows)
     for warning in record.warnings:
-        typer.echo(f"warning: {warning}")
+        typer.echo(f"warning: {clean(warning)}")
     _show_error(record, directory.path)
 
 
@@ -235,18 +236,38 @@ def _follow(directory: RunDirectory, file: Path) -> None:
         # Asked before reading: what was written up to the end is still printed.
         ended = directory.load().finished
         if file.is_file():
-            offset = _copy(file, offset)
+            offset = _copy(file, offset, whole_lines=not ended)
         if ended:
             return
         time.sleep(_FOLLOW_SECONDS)
 
 
-def _copy(file: Path, offset: int) -> int:
-    """Print a file from `offset` on; returns where it ended."""
+def _copy(file: Path, offset: int, *, whole_lines: bool = False) -> int:
+    """Print a file from `offset` on; returns where it ended. As it is, except where a CI service would take
+    lines of it for commands.
+    """
+    from builder.ui.ci.service import detect
+
     with file.open("rb") as source:
+        if detect() is not None:
+            return offset + _copy_inert(source, offset, whole_lines=whole_lines)
         source.seek(offset)
         while chunk := source.read(65536):
             sys.stdout.buffer.write(chunk)
             offset += len(chunk)
     sys.stdout.flush()
     return offset
+
+
+def _copy_inert(source: BinaryIO, offset: int, *, whole_lines: bool) -> int:
+    """Returns how many bytes were read; `whole_lines`: without a last line that is still being written."""
+    source.seek(offset)
+    size = 0
+    for line in source:
+        if whole_lines and not line.endswith(b"\n"):
+            break
+        size += len(line)
+        text = line.decode(errors="surrogateescape").replace("\r", "\n")
+        sys.stdout.buffer.write(inert(text).encode(errors="surrogateescape"))
+    sys.stdout.flush()
+    return size

@@ -10,6 +10,7 @@ from typing import Any, Self, TextIO
 
 from builder.errors import UsageError
 from builder.events import Envelope
+from builder.ui.text import inert_json
 
 _begun: set[Path] = set()
 
@@ -52,5 +53,5 @@ class JsonLinesSink:
 
     def write(self, data: Mapping[str, Any]) -> None:
         """Write one line."""
-        self._stream.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+        self._stream.write(inert_json(json.dumps(data, ensure_ascii=False, default=str)) + "\n")
         self._stream.flush()

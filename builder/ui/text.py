@@ -1,4 +1,4 @@
-"""Making text from a guest safe to show: no cursor movements, no bells, no surprises."""
+"""Making text from a guest safe to show: no cursor movements, no bells, no commands, no surprises."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ _ESCAPES = re.compile(
 # What is left of control characters; also the bidirectional overrides that can make a line lie.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _TAB = 4
+# What CI services take for a command: Azure's agent looks for `##vso[` anywhere in a line, GitHub's runner
+# for its older `##[` as well; its newer `::name facts::` may have blanks before it. Sources: Command.TryParse
+# of the agent, ActionCommand.TryParse and TryParseV2 of the runner.
+_ANYWHERE = re.compile(r"##(?=(?:vso)?\[)", re.IGNORECASE)
+_AT_THE_BEGINNING = re.compile(r"^([^\S\n]*):(?=:[a-z_-]+(?: [^\n]*?)?::)", re.IGNORECASE | re.MULTILINE)
 
 
 def clean(line: str) -> str:
-    """`line` without terminal controls.
+    """`line` without terminal controls and `inert`.
 
     A progress bar that rewrites its line with carriage returns or erases shows its last state; a
     backspace takes a character back; tabs become blanks.
@@ -35,4 +40,18 @@ def clean(line: str) -> str:
             elif kept:
                 kept.pop()
         text = "".join(kept)
-    return _CONTROLS.sub("", text.expandtabs(_TAB))
+    return inert(_CONTROLS.sub("", text.expandtabs(_TAB)))
+
+
+def inert(text: str) -> str:
+    """`text`, which somebody else wrote, with an underscore in what a CI service would take for a command.
+    Always, not only where we see a service: a container in a pipeline does not know of it.
+    """
+    if "##" not in text and "::" not in text:
+        return text
+    return _AT_THE_BEGINNING.sub(r"\1:_", _ANYWHERE.sub("#_#", text))
+
+
+def inert_json(text: str) -> str:
+    """JSON that means the same as `text`, which is JSON, and is no command of a CI service."""
+    return _ANYWHERE.sub(r"#\\u0023", text)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from builder.events import Event, Note, RunFinished, StageFinished, StageStarted
-from builder.ui.ci.service import Level, Service, Where, inert
+from builder.ui.ci.service import Level, Service, Where
 from builder.ui.diagnostics.places import below_here
 from builder.ui.failure import error_lines
 from builder.ui.plain import PlainSink
@@ -15,7 +15,9 @@ from builder.ui.text import clean
 
 
 class CiSink(PlainSink):
-    """Writes what PlainSink writes, and the service's commands beside it. What a guest writes is none."""
+    """Writes what PlainSink writes, and the service's commands beside it. What a guest writes is none:
+    `clean` sees to that.
+    """
 
     def __init__(self, stream: TextIO, service: Service) -> None:
         super().__init__(stream)
@@ -33,7 +35,9 @@ class CiSink(PlainSink):
             case StageFinished() if event.stage == self._open:
                 self._fold("")
             case Note(level="warning"):
-                self._command(self._service.annotation("warning", event.code or "Warning", event.message))
+                self._command(
+                    self._service.annotation("warning", event.code or "Warning", clean_lines(event.message))
+                )
             case RunFinished() if event.error is not None:
                 failure = self._tally.failure() or event.error
                 for text in annotations_of(failure, self._service):
@@ -52,9 +56,6 @@ class CiSink(PlainSink):
     def _command(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
-
-    def _line(self, text: str, at: datetime | None = None) -> None:
-        super()._line(inert(text), at)
 
 
 def annotations_of(error: Mapping[str, Any], service: Service) -> Iterator[str]:

@@ -119,13 +119,6 @@ _SERVICES: dict[str, type[GitHub] | type[Azure] | type[GitLab]] = {
 CHOICES = ("auto", "none", *_SERVICES)
 
 
-def inert(line: str) -> str:
-    """`line`, which somebody else wrote, without what any of the services takes for a command: GitHub's and
-    Azure's older forms may stand anywhere in a line. Those that begin it never do after our time of day.
-    """
-    return re.sub(r"##(?=vso\[|\[)", "#_#", line, flags=re.IGNORECASE)
-
-
 def detect(environ: Mapping[str, str] = os.environ) -> Service | None:
     """The service we run in, by the variables that each of them sets; None elsewhere."""
     if environ.get("GITHUB_ACTIONS") == "true":

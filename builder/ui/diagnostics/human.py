@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builder.checked import CheckedFile, count
+from builder.ui.text import inert
 from templates.diagnostics import Diagnostic
 from templates.files import UnreadableFile, read_text
 from templates.render import diagnostic_lines, printable
@@ -39,7 +40,7 @@ class Human:
                 if check.skipped
             ]
         lines.append(self._sum(files))
-        return "\n".join(lines) + "\n"
+        return inert("\n".join(lines)) + "\n"
 
     def lines(self, problem: Diagnostic) -> Iterator[str]:
         """One problem with the line it stands in."""

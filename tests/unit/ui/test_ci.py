@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from shown_runs import ARM_ID, SECRET, failed_run, good_run
 
+from builder.cli.errors import report
+from builder.cli.runs import _copy
 from builder.errors import UsageError
 from builder.events import (
     ArtifactProduced,
     Event,
     EventBus,
+    Note,
     RunFinished,
     RunStarted,
     StageFinished,
@@ -24,9 +31,12 @@ from builder.events import (
     StepStarted,
 )
 from builder.redact import Redactor
+from builder.ui.choose import open_sinks
 from builder.ui.ci.face import CiSink
 from builder.ui.ci.reports import Reports, Wanted
 from builder.ui.ci.service import Azure, GitHub, GitLab, Service, Where, chosen, detect
+from builder.ui.text import inert_json
+from builder.ui.together import open_together
 
 
 def shown(bus: EventBus, events: Iterable[Event], service: Service) -> str:
@@ -105,6 +115,119 @@ def test_what_a_guest_writes_is_no_command(bus: EventBus, service: Service, line
     assert "##vso[" not in theirs.casefold()
     assert "\x1b" not in theirs
     assert not theirs.startswith(":")
+
+
+COMMANDS = (
+    "x ##vso[task.setvariable variable=a]b",
+    "#\x00#vso[task.complete result=Succeeded]",
+    "##[add-path]/evil",
+    "::set-env name=PATH;::/evil",
+    " \t::add-mask::a",
+)
+
+
+def is_command(line: str) -> bool:
+    """As the agent and the runner look for one."""
+    return "##[" in line or "##vso[" in line.casefold() or line.lstrip().startswith("::")
+
+
+def forging_run() -> list[Event]:
+    """A run in which everything a guest can have a word in is a command."""
+    message = "\n".join(COMMANDS)
+    error = {"message": message, "details": list(COMMANDS), "hint": message, "tail": list(COMMANDS)}
+    return [
+        RunStarted(run_id="r", template=COMMANDS[3], workspace="w", log_dir="d"),
+        StageStarted(stage="Customize"),
+        StepStarted(stage="Customize", index=1, total=1, name=COMMANDS[3], type="Shell"),
+        *(StepOutput(stage="Customize", index=1, stream="stdout", line=line) for line in COMMANDS),
+        *(Note(level="warning", message=line) for line in (message, *COMMANDS)),
+        StepFinished(
+            stage="Customize", index=1, name=COMMANDS[0], outcome="failed", seconds=1, detail=COMMANDS[3]
+        ),
+        StageFinished(stage="Customize", outcome="failed", seconds=1),
+        RunFinished(run_id="r", state="Failed", seconds=1, exit_code=1, error=error),
+    ]
+
+
+@dataclass
+class OneOfTwo:
+    label: str = "::debug::web"
+    run_id: str = "r"
+
+
+@pytest.mark.parametrize("way", ["plain", "quiet", "together", "together, quiet", "events"])
+def test_no_face_says_a_command(bus: EventBus, way: str) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    with ExitStack() as stack:
+        if "together" in way:
+            faces = stack.enter_context(
+                open_together(total=2, plain=True, quiet="quiet" in way, stdout=out, stderr=err)
+            )
+            sinks = list(faces.sinks(OneOfTwo()))
+            faces.say(COMMANDS[3])
+        else:
+            events = "-" if way == "events" else None
+            sinks = stack.enter_context(
+                open_sinks(plain=True, quiet=way == "quiet", events=events, stdout=out, stderr=err)
+            )
+        for sink in sinks:
+            bus.add_sink(sink)
+        for event in forging_run():
+            bus.emit(event)
+    lines = [*out.getvalue().split("\n"), *err.getvalue().split("\n")]
+    assert any("evil" in line for line in lines)
+    assert [line for line in lines if is_command(line)] == []
+
+
+@pytest.mark.parametrize("service", [GitHub(), Azure(), GitLab()])
+def test_a_service_is_told_our_commands_only(bus: EventBus, service: Service) -> None:
+    ours = re.compile(
+        r"::(warning|error) [^:]*::|::group::|::endgroup::$|##\[(group|endgroup)\]"
+        r"|##vso\[task\.logissue type=(warning|error);code=\w+;\]"
+    )
+    lines = shown(bus, forging_run(), service).split("\n")
+    rest = [ours.sub("", line, count=1) if ours.match(line) else line for line in lines]
+    assert [line for line in rest if is_command(line) and "##" in line] == []
+    assert [line for line in lines if is_command(line) and not ours.match(line)] == []
+
+
+def test_json_that_is_no_command_means_the_same() -> None:
+    text = json.dumps(COMMANDS)
+    assert is_command(text)
+    assert not is_command(inert_json(text))
+    assert json.loads(inert_json(text)) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_errors_of_the_command_are_no_commands(words: list[str]) -> None:
+    out = io.StringIO()
+    error = UsageError("\n".join(COMMANDS), details=COMMANDS, hint=COMMANDS[3])
+    assert report(error, words, out) == 2
+    assert [line for line in out.getvalue().split("\n") if is_command(line)] == []
+
+
+@pytest.mark.parametrize("service", ["", "TF_BUILD", "GITHUB_ACTIONS"])
+def test_a_printed_log_is_as_it_is_unless_a_service_reads_it(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    for name in ("TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    if service:
+        monkeypatch.setenv(service, "true")
+    log = tmp_path / "customization.log"
+    text = "\n".join(COMMANDS).encode() + b"\r::error::x\n\xff\nstill being wri"
+    log.write_bytes(text)
+    end = _copy(log, 0, whole_lines=True)
+    first = capfdbinary.readouterr().out
+    log.write_bytes(text + b"tten")
+    assert _copy(log, end) == len(text) + 4
+    shown = first + capfdbinary.readouterr().out
+    if not service:
+        assert shown == text + b"tten"
+    else:
+        lines = shown.decode(errors="replace").split("\n")
+        assert lines[-1] == "still being written"
+        assert [line for line in lines if is_command(line)] == []
 
 
 def test_places_and_texts_are_escaped() -> None:
