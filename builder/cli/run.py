@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,7 +117,9 @@ def run(
     wanted = Wanted(summary, outputs, junit)
     wanted.check()
     service = chosen(ci)
-    with Reports(wanted, service) as reports:
+    # Both streams are a service's log; with events on stdout nothing else may be there.
+    log = sys.stderr if events == "-" else sys.stdout
+    with Reports(wanted, service, stream=log) as reports:
         faces = Faces(events=events, plain=plain, quiet=quiet, service=service, reports=reports)
         if several:
             code = _at_once(reading, asked, faces, output_dir, options, jobs)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from builder.errors import UsageError
 from builder.events import Envelope, Sink
@@ -51,12 +51,13 @@ class _Taking:
 @dataclass
 class Reports:
     """A context: `sink()` for each build, and at the end the files. A file that cannot be written is a
-    warning: the build is what it is.
+    warning: the build is what it is. What a service is told in its log goes to `stream`.
     """
 
     wanted: Wanted
     service: Service | None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    stream: TextIO = field(default_factory=lambda: sys.stdout)
     _tallies: list[Tally] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -83,7 +84,7 @@ class Reports:
         if own:
             _put(Path(own), text, append=True)
         if name == "azure" and self.wanted.summary is not None:
-            sys.stdout.write(f"##vso[task.uploadsummary]{self.wanted.summary.absolute()}\n")
+            self.stream.write(f"##vso[task.uploadsummary]{self.wanted.summary.absolute()}\n")
         found = outputs_of(tallies)
         own = self.environ.get("GITHUB_OUTPUT") if name == "github" else None
         if self.wanted.outputs is not None:
@@ -91,10 +92,10 @@ class Reports:
         if own:
             _put(Path(own), output_lines(found), append=True)
         if name == "azure":
-            sys.stdout.write(azure_lines(found))
+            self.stream.write(azure_lines(found))
         if self.wanted.junit is not None:
             _put(self.wanted.junit, validators_xml(tallies), append=False)
-        sys.stdout.flush()
+        self.stream.flush()
 
 
 def _put(file: Path, text: str, *, append: bool) -> None:

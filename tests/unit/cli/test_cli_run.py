@@ -11,6 +11,7 @@ import pytest
 
 from builder.cli.app import main
 from builder.errors import ExitCode
+from builder.events import ArtifactProduced, RunFinished, RunStarted, StageFinished, StageStarted
 from builder.redact import MASK
 from builder.settings import Home
 
@@ -75,6 +76,43 @@ def deployment(default: str) -> dict[str, Any]:
         "parameters": {"token": {"type": "secureString", "defaultValue": default}},
         "resources": [resource("second", "[parameters('token')]")],
     }
+
+
+@pytest.mark.parametrize("service", ["none", "github", "azure", "gitlab"])
+@pytest.mark.parametrize("face", [[], ["--plain"], ["--quiet"]])
+def test_events_on_stdout_are_alone_there(
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    face: list[str],
+    service: str,
+) -> None:
+    def build(_document: Any, template: Any, services: Any, run: Any, _options: Any) -> Any:
+        folder = str(tmp_path)
+        services.bus.emit(
+            RunStarted(run_id=run.run_id, template=template.name, workspace="w", log_dir=folder)
+        )
+        services.bus.emit(StageStarted(stage="Source"))
+        services.bus.warn("look", code="Look")
+        services.bus.emit(StageFinished(stage="Source", outcome="succeeded", seconds=1))
+        services.bus.emit(ArtifactProduced(run_output="disk", type="VHD", path="/disk.vhd"))
+        services.bus.emit(RunFinished(run_id=run.run_id, state="Succeeded", seconds=1, exit_code=0))
+        return SimpleNamespace(exit_code=ExitCode.OK)
+
+    monkeypatch.setattr("builder.engine.build", build)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
+    file = write(tmp_path / "web.json", resource())
+    summary = str(tmp_path / "summary.md")
+    words = ["run", file, "--events", "-", "--ci", service, "--summary", summary, *face]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    kinds = [json.loads(line)["kind"] for line in out.splitlines()]
+    assert "run.started" in kinds
+    assert kinds[-1] == "run.finished"
+    assert "/disk.vhd" in err
+    assert ("##vso[task.uploadsummary]" in err) == (service == "azure")
 
 
 def runs(home: Home) -> list[str]:
