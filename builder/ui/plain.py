@@ -144,7 +144,7 @@ class PlainSink:
         if line:
             self._line(f"  {line}", at)
         for item in tally.artifacts:
-            facts = [item.run_output, item.type, item.version, sizes(item), item.id, item.path]
+            facts = [item.run_output, item.type, item.version, sizes(item), item.id, item.uri, item.path]
             self._line("  " + "  ".join(fact for fact in facts if fact), at)
         failure = tally.failure()
         for kind, text in error_lines(failure) if failure else ():

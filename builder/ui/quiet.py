@@ -12,7 +12,9 @@ from builder.ui.text import clean
 
 
 class QuietSink:
-    """One line an artifact (run output, type, path, id; parted by tabs) on `stream`, errors on `errors`."""
+    """One line an artifact (run output, type, path or address, id; parted by tabs) on `stream`, errors on
+    `errors`.
+    """
 
     def __init__(self, stream: TextIO, errors: TextIO) -> None:
         self._stream = stream
@@ -33,7 +35,7 @@ class QuietSink:
         if not isinstance(envelope.event, RunFinished):
             return
         for item in self._tally.artifacts:
-            cells = [item.run_output, item.type, item.path, *([item.id] if item.id else [])]
+            cells = [item.run_output, item.type, item.path or item.uri, *([item.id] if item.id else [])]
             self._stream.write("\t".join(clean(cell) for cell in cells) + "\n")
         self._stream.flush()
         failure = self._tally.failure()

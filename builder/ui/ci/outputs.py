@@ -9,7 +9,7 @@ from builder.ui.tally import Tally
 
 
 def outputs_of(tallies: Sequence[Tally]) -> dict[str, str]:
-    """The outputs of a command: state, run and exit code, and of each run output its type, path, id and
+    """The outputs of a command: state, run and exit code, and of each run output its type, path, uri, id and
     version, as `<runOutput>_path` ... Of several templates each name begins with the template's.
     """
     found: dict[str, str] = {}
@@ -22,8 +22,9 @@ def outputs_of(tallies: Sequence[Tally]) -> dict[str, str]:
         found[f"{prefix}state"] = tally.finished.state if tally.finished else "Failed"
         for item in tally.artifacts:
             name = f"{prefix}{_key(item.run_output)}"
-            facts = {"type": item.type, "path": item.path, "id": item.id, "version": item.version}
-            found |= {f"{name}_{key}": value for key, value in facts.items() if value}
+            facts = [("type", item.type), ("path", item.path), ("uri", item.uri), ("id", item.id)]
+            facts.append(("version", item.version))
+            found |= {f"{name}_{key}": value for key, value in facts if value}
     return found
 
 

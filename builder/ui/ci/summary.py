@@ -28,7 +28,8 @@ def _build(tally: Tally) -> Iterator[str]:
     if tally.artifacts:
         yield from ("| Run output | Type | Version | Size | Where |", "|---|---|---|---|---|")
         for item in tally.artifacts:
-            cells = (item.run_output, item.type, item.version, sizes(item), item.id or item.path)
+            where = item.id or item.uri or item.path
+            cells = (item.run_output, item.type, item.version, sizes(item), where)
             yield f"| {' | '.join(_text(cell) for cell in cells)} |"
         yield ""
     failure = tally.failure()

@@ -288,6 +288,41 @@ def test_outputs_of_several_templates_begin_with_their_names(tmp_path: Path) -> 
     assert "t_json_state" in names
 
 
+BLOB = "https://acct.blob.core.windows.net/images/web.vhd"
+
+
+def uploaded_run() -> list[Event]:
+    return [
+        RunStarted(run_id="r", template="t", workspace="w", log_dir="d"),
+        ArtifactProduced(run_output="disk", type="VHD", path="", uri=BLOB, size=4096),
+        RunFinished(run_id="r", state="Succeeded", seconds=1, exit_code=0),
+    ]
+
+
+def test_the_address_of_a_blob_is_told(tmp_path: Path) -> None:
+    wanted = Wanted(outputs=tmp_path / "out.env", summary=tmp_path / "summary.md")
+    reported([uploaded_run()], wanted)
+    assert f"disk_uri={BLOB}" in (tmp_path / "out.env").read_text().splitlines()
+    assert f"| disk | VHD |  | 4.0 KiB virtual | {BLOB} |" in (tmp_path / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_faces_show_the_address_of_a_blob(bus: EventBus, *, quiet: bool) -> None:
+    out = io.StringIO()
+    with open_sinks(plain=True, quiet=quiet, stdout=out) as sinks:
+        for sink in sinks:
+            bus.add_sink(sink)
+        for event in uploaded_run():
+            bus.emit(event)
+    lines = out.getvalue().splitlines()
+    if quiet:
+        assert lines == [f"disk\tVHD\t{BLOB}"]
+    else:
+        made, closing = (line[9:] for line in lines if BLOB in line)
+        assert made == f"  made disk (VHD): {BLOB}"
+        assert closing == f"  disk  VHD  4.0 KiB virtual  {BLOB}"
+
+
 def test_an_output_brings_no_other_one(tmp_path: Path) -> None:
     events = [
         RunStarted(run_id="r", template="t", workspace="w", log_dir="d"),
