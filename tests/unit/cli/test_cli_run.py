@@ -101,8 +101,6 @@ def test_events_on_stdout_are_alone_there(
         return SimpleNamespace(exit_code=ExitCode.OK)
 
     monkeypatch.setattr("builder.engine.build", build)
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
     file = write(tmp_path / "web.json", resource())
     summary = str(tmp_path / "summary.md")
     words = ["run", file, "--events", "-", "--ci", service, "--summary", summary, *face]

@@ -210,8 +210,6 @@ def test_errors_of_the_command_are_no_commands(words: list[str]) -> None:
 def test_a_printed_log_is_as_it_is_unless_a_service_reads_it(
     service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    for name in ("TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI"):
-        monkeypatch.delenv(name, raising=False)
     if service:
         monkeypatch.setenv(service, "true")
     log = tmp_path / "customization.log"
