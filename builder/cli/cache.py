@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.cli import ages
 from builder.cli.output import human_size, print_json, print_table
 from builder.errors import UsageError
 
@@ -79,8 +78,8 @@ def prune(
     *,
     all_: Annotated[bool, typer.Option("--all", "-a", help="Everything, warm bases too.")] = False,
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="What was not used for 12h, 7d, 2w.")
-    ] = "",
+        str | None, typer.Option("--older-than", metavar="AGE", help="What was not used for 12h, 7d, 2w.")
+    ] = None,
     memory: Annotated[bool, typer.Option("--memory", help="Only memory snapshots; disks stay.")] = False,
     keep_warm: Annotated[bool, typer.Option("--keep-warm", help="Spare warm bases.")] = False,
     dry_run: DryRun = False,
@@ -93,9 +92,10 @@ def prune(
     their own. Source disks and downloads are not touched.
     """
     from builder.layers.prune import Choice, choose
+    from builder.spans import span
 
     home, cache = _open()
-    since = time.time() - ages.seconds(older_than, "--older-than") if older_than else None
+    since = None if older_than is None else time.time() - span(older_than, "--older-than").total_seconds()
     choice = Choice(all_, since, memory, keep_warm)
     try:
         names = {layer.meta.id: layer.meta.name for layer in cache.layers.all()}

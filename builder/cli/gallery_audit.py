@@ -35,16 +35,16 @@ def audit(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what was changed in galleries and managed images, and what was refused, the newest first."""
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC, datetime
 
     from builder.as_json import to_json
-    from builder.cli.ages import seconds
     from builder.cli.images import open_registry
     from builder.registry.access import short
     from builder.registry.lookup import scope_id
     from builder.settings import Home, load_settings
+    from builder.spans import span
 
-    oldest = datetime.now(UTC) - timedelta(seconds=seconds(since, "--since")) if since else None
+    oldest = None if since is None else datetime.now(UTC) - span(since, "--since")
     registry = open_registry()
     place = scope_id(registry, scope, load_settings(Home()).subscription_id)
     found = registry.list_audit(None if place == "/" else place, since=oldest, denied=denied, limit=limit)

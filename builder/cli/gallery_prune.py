@@ -47,10 +47,11 @@ def prune(
     from builder.pruning import prune as prune_definition
     from builder.replication.place import Places
     from builder.retention import Policy
-    from builder.schedule.trigger import period
     from builder.settings import Home, load_settings
+    from builder.spans import span
 
-    policy = Policy(keep_last, period(older_than) if older_than else None, ended=end_of_life, revoked=revoked)
+    oldest = None if older_than is None else span(older_than, "--older-than")
+    policy = Policy(keep_last, oldest, ended=end_of_life, revoked=revoked)
     policy.check()
     registry = open_registry()
     now = datetime.now(UTC)

@@ -78,12 +78,12 @@ def stale(
 ) -> None:
     """Show whether what versions were made from has something newer, and what to do. Nothing is fetched."""
     from builder.as_json import to_json
-    from builder.cli import ages
+    from builder.spans import span
     from builder.stale import find_stale
 
     services = looking()
     scope = scope_id(services.registry, what) if what else ""
-    limit = ages.seconds(max_age, "--max-age") if max_age else None
+    limit = None if max_age is None else span(max_age, "--max-age").total_seconds()
     found = find_stale(services, scope, every=every, max_age=limit)
     if json:
         print_json(to_json(found))

@@ -264,7 +264,7 @@ def _trigger(
         raise UsageError(
             "When is it to be built?", hint="Say --cron '0 3 * * *', --every 7d, or --on-source-change."
         )
-    seconds = int(period(jitter).total_seconds()) if jitter else 0
+    seconds = 0 if jitter is None else int(period(jitter, "--jitter").total_seconds())
     if cron is not None:
         trigger = Trigger("cron", " ".join(cron.split()), zone, seconds)
     elif every is not None:

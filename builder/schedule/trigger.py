@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,10 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from builder.errors import UsageError
-from templates.durations import DurationError, parse_duration
+from builder.spans import span
 
 Kind = Literal["cron", "every", "source"]
-_DAYS = re.compile(r"(\d+(?:\.\d+)?)([dw])")
 _SHORTEST = timedelta(minutes=1)
 # Of an expression such as "0 0 29 2 *" the next time may be eight years off; beyond that there is none.
 _HORIZON = timedelta(days=9 * 366)
@@ -119,16 +117,9 @@ class Trigger:
         return timedelta(seconds=int.from_bytes(digest[:4]) % (self.jitter + 1))
 
 
-def period(text: str) -> timedelta:
-    """A duration: Go's form (`90m`), or days and weeks (`7d`, `2w`). Raises UsageError."""
-    match = _DAYS.fullmatch(text)
-    try:
-        if match:
-            length = timedelta(days=float(match[1]) * (7 if match[2] == "w" else 1))
-        else:
-            length = timedelta(seconds=parse_duration(text))
-    except (DurationError, OverflowError) as error:
-        raise UsageError(f"'{text}' is no duration.", hint="For example 12h, 7d or 2w.") from error
+def period(text: str, option: str = "--every") -> timedelta:
+    """A span that a schedule can have. Raises UsageError naming `option`."""
+    length = span(text, option)
     if not _SHORTEST <= length < _HORIZON:
-        raise UsageError(f"'{text}' is out of bounds: between a minute and nine years.")
+        raise UsageError(f"{option} {text} is out of bounds: between a minute and nine years.")
     return length

@@ -155,5 +155,5 @@ def test_the_audit(web: Registry, be: Be) -> None:
     ]
     assert [one["outcome"] for one in call_json("audit", "--limit", "1", app=gallery.app)] == ["Denied"]
     assert "create_definition: created" in call("audit", "Team.gallery/web", app=gallery.app)
-    with pytest.raises(UsageError, match="--since soon: no age"):
+    with pytest.raises(UsageError, match="--since soon: no span of time"):
         call("audit", "--since", "soon", app=gallery.app)

@@ -71,6 +71,8 @@ def test_the_command(
         publish(f"1.0.{number}")
     assert main(["gallery", "prune"]) == 2
     assert "Which versions may go?" in capsys.readouterr().err
+    assert main(["gallery", "prune", "--keep-last", "1", "--older-than", "", "--yes"]) == 2
+    assert "--older-than : no span of time" in capsys.readouterr().err, "an empty variable is no 'all'"
     assert main(["gallery", "prune", "Team.gallery/web", "--keep-last", "1", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "2 would go" in out

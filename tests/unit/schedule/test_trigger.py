@@ -98,7 +98,7 @@ def test_a_new_source_is_looked_for_whenever_somebody_looks() -> None:
         (Trigger("cron", "0 3 31 2 *"), "Bad day-of-month|no"),
         (Trigger("cron", "0 3 * * *", "Mars/Olympus"), "no time zone"),
         (Trigger("cron", "0 3 * * *", "../etc/passwd"), "no time zone"),
-        (Trigger("every", "soon"), "no duration"),
+        (Trigger("every", "soon"), "--every soon: no span of time"),
         (Trigger("every", "5s"), "out of bounds"),
         (Trigger("every", "1000w"), "out of bounds"),
     ],
@@ -113,3 +113,5 @@ def test_periods() -> None:
     assert period("2w") == timedelta(weeks=2)
     assert period("1h30m") == timedelta(minutes=90)
     assert period("1.5d") == timedelta(hours=36)
+    with pytest.raises(UsageError, match=r"^--jitter 1d1h: no span of time"):
+        period("1d1h", "--jitter")
