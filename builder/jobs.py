@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from builder.engine import BuildOptions, BuildResult
     from builder.events import Sink
     from builder.redact import Redactor
+    from builder.services import Services
     from builder.settings import Home, Settings
     from templates import Document
     from templates.model import ImageTemplate
@@ -101,38 +102,25 @@ def build_job(
     """Build one template; it is recorded (as `run_id`), and `sinks` see it. Raises EnvironmentProblem when
     the home cannot be used; how the build itself ends is its result.
     """
-    from builder.deadline import Deadline
     from builder.engine import build
-    from builder.events import EventBus, PhaseFinished
+    from builder.events import PhaseFinished
     from builder.phase_table import START_UP, startup_seconds
     from builder.runs import RecordSink, RunDirectory
-    from builder.services import Services
     from builder.ui.report import write_report
 
     document, template = job.document, job.template
     begun = startup_seconds()
-    bus = EventBus(job.redactor)
     with ExitStack() as stack:
         try:
             run = RunDirectory.create(home, template=template, document=document, run_id=run_id)
             record = stack.enter_context(RecordSink(run))
         except OSError as error:
             raise home.unusable(error) from error
+        services = services_of(home, settings, job, output_dir, run_id=run.run_id, options=options)
+        bus = services.bus
         bus.add_sink(record)
         for sink in sinks:
             bus.add_sink(sink)
-        services = Services(
-            home=home,
-            settings=settings,
-            bus=bus,
-            redactor=job.redactor,
-            deadline=Deadline(template.properties.build_timeout_minutes * 60),
-            base_dir=Path(document.file).absolute().parent,
-            output_dir=output_dir.absolute(),
-            run_id=run.run_id,
-            keep_unfinished=options.on_error == "keep",
-            wait_for_replicas=options.wait_for_replicas,
-        )
         bus.emit(PhaseFinished(name=START_UP, seconds=round(begun, 3), where="engine", stage=""))
         for diagnostic in document.diagnostics:
             bus.warn(f"{diagnostic.location}: {diagnostic.message}", code=diagnostic.code)
@@ -142,6 +130,36 @@ def build_job(
     with suppress(OSError):  # a full disk does not undo a build
         write_report(run.path)
     return result
+
+
+def services_of(
+    home: Home,
+    settings: Settings,
+    job: Job,
+    output_dir: Path | None = None,
+    *,
+    run_id: str = "",
+    read_only: bool = False,
+    options: BuildOptions | None = None,
+) -> Services:
+    """What building `job` needs, or asking what that would do: its folder, its secrets, its time limit, which
+    begins now. `output_dir`: by default the current folder.
+    """
+    from builder.deadline import Deadline
+    from builder.services import Services
+
+    services = Services.of(
+        home,
+        settings,
+        Deadline(job.template.properties.build_timeout_minutes * 60),
+        redactor=job.redactor,
+        base_dir=Path(job.document.file).absolute().parent,
+        output_dir=output_dir,
+        run_id=run_id,
+        read_only=read_only,
+        keep_unfinished=options is not None and options.on_error == "keep",
+    )
+    return services if options is None else replace(services, wait_for_replicas=options.wait_for_replicas)
 
 
 def worst(codes: Sequence[ExitCode]) -> ExitCode:

@@ -42,6 +42,37 @@ class Services:
     fetched: dict[str, bytes | GoldsmithError] = field(default_factory=dict, repr=False, compare=False)
     """What was read of the addresses in a template, or why not. Copies share it: nothing is read twice."""
 
+    @classmethod
+    def of(
+        cls,
+        home: Home,
+        settings: Settings,
+        deadline: Deadline,
+        *,
+        redactor: Redactor | None = None,
+        base_dir: Path | None = None,
+        output_dir: Path | None = None,
+        run_id: str = "",
+        read_only: bool = False,
+        keep_unfinished: bool = False,
+    ) -> Services:
+        """With a bus of their own. Where nothing else is said, there are no secrets yet and both folders are
+        the current one. Those of a template's build: `jobs.services_of`.
+        """
+        redactor = Redactor() if redactor is None else redactor
+        return cls(
+            home=home,
+            settings=settings,
+            bus=EventBus(redactor),
+            redactor=redactor,
+            deadline=deadline,
+            base_dir=Path.cwd() if base_dir is None else base_dir.absolute(),
+            output_dir=Path.cwd() if output_dir is None else output_dir.absolute(),
+            run_id=run_id,
+            read_only=read_only,
+            keep_unfinished=keep_unfinished,
+        )
+
     @cached_property
     def places(self) -> Places:
         """Where the replicas of regions lie."""

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 from builder.checked import Check, CheckedFile
 from builder.deadline import Deadline
 from builder.errors import BuildTimeoutError, EnvironmentProblem
-from builder.events import EventBus
 from builder.lint.check import check_scripts
 from builder.lint.script import Script, script_of
-from builder.redact import Redactor
 from builder.resolve import collect, is_far, steps_of
 from builder.services import Services
 from templates.diagnostics import Diagnostic, Location, TemplateError
@@ -57,16 +55,8 @@ def problems_of(file: Path, error: TemplateError | UnreadableFile) -> tuple[Diag
 
 
 def _services(document: Document, home: Home, settings: Settings) -> Services:
-    redactor = Redactor()
-    return Services(
-        home=home,
-        settings=settings,
-        bus=EventBus(redactor),
-        redactor=redactor,
-        deadline=Deadline(_SECONDS, what="the limit of 'build validate'"),
-        base_dir=Path(document.file).absolute().parent,
-        output_dir=Path.cwd(),
-    )
+    deadline = Deadline(_SECONDS, what="the limit of 'build validate'")
+    return Services.of(home, settings, deadline, base_dir=Path(document.file).absolute().parent)
 
 
 def _checks(document: Document, services: Services, *, offline: bool) -> tuple[Check, ...]:

@@ -17,9 +17,7 @@ from builder.api.images import Images
 from builder.api.versions import Versions
 from builder.deadline import Deadline
 from builder.errors import UsageError
-from builder.events import EventBus
 from builder.interchange.session import LIMIT_SECONDS
-from builder.redact import Redactor
 from builder.registry import lookup
 from builder.registry.store import Registry
 from builder.replication.place import Places
@@ -146,12 +144,9 @@ class Goldsmith:
         return self._services(what, read_only=False)
 
     def _services(self, what: str, *, read_only: bool) -> Services:
-        redactor = Redactor()
-        bus = EventBus(redactor)
-        if self._told is not None:
-            bus.add_sink(self._told)
-        here, run_id = Path.cwd(), f"{what}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        run_id = f"{what}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         limit = Deadline(LIMIT_SECONDS, what=f"the limit of '{what}'")
-        return Services(
-            self.home, self.settings, bus, redactor, limit, here, here, run_id, read_only=read_only
-        )
+        services = Services.of(self.home, self.settings, limit, run_id=run_id, read_only=read_only)
+        if self._told is not None:
+            services.bus.add_sink(self._told)
+        return services

@@ -12,7 +12,6 @@ from builder.blob.upload import Upload, Uploaded, summary
 from builder.deadline import Deadline
 from builder.distributors.blob_vhd import check_ready, look_at, sign_in_to
 from builder.errors import CancelledError, UsageError
-from builder.events import EventBus
 from builder.redact import Redactor, guard
 from builder.services import Services
 from builder.settings import Home, load_settings
@@ -60,13 +59,11 @@ def upload_by_hand(
     guard(redactor)
     address = BlobAddress.parse(uri, name, insecure=settings.upload_over_http)
     hide(address, redactor)
-    bus = EventBus(redactor)
-    folder = Path.cwd()
     deadline = Deadline(_LIMIT_SECONDS, what="an upload")
-    services = Services(home, settings, bus, redactor, deadline, folder, folder, keep_unfinished=keep)
+    services = Services.of(home, settings, deadline, redactor=redactor, keep_unfinished=keep)
     with open_sinks(plain=plain, quiet=quiet, stdout=sys.stderr) as sinks:
         for sink in sinks:
-            bus.add_sink(sink)
+            services.bus.add_sink(sink)
         try:
             with cancel_on_signals():
                 return _upload(disks, address, services, check)

@@ -121,17 +121,12 @@ def scope_id(registry: Registry, text: str) -> str:
 
 def looking() -> Services:
     """What a look at this machine's records needs."""
-    from pathlib import Path
-
     from builder.deadline import Deadline
-    from builder.events import EventBus
-    from builder.redact import Redactor
     from builder.services import Services
     from builder.settings import Home, load_settings
 
-    home, here, redactor = Home(), Path.cwd(), Redactor()
-    bus, deadline = EventBus(redactor), Deadline(_LIMIT)
-    return Services(home, load_settings(home), bus, redactor, deadline, here, here)
+    home = Home()
+    return Services.of(home, load_settings(home), Deadline(_LIMIT))
 
 
 def _facts(roots: Sequence[Member]) -> Iterator[dict[str, object]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from builder.cli.offline import Offline, heed
-from builder.settings import Home, Settings, load_settings
+from builder.settings import Home, load_settings
 
 if TYPE_CHECKING:
     from builder.jobs import Job
@@ -45,7 +45,8 @@ def plan(
     Scripts are fetched and targets checked as for a build, but nothing is made, reserved or booted.
     """
     from builder.cli.reading import read_documents
-    from builder.jobs import jobs_of
+    from builder.jobs import jobs_of, services_of
+    from builder.submit import survey
     from templates.diagnostics import Diagnostic, TemplateError
 
     heed(offline)
@@ -59,30 +60,13 @@ def plan(
     problems: list[Diagnostic] = []
     for job in jobs_of(documents):
         try:
-            surveys.append((job, _survey(home, settings, job, output_dir)))
+            services = services_of(home, settings, job, output_dir)
+            surveys.append((job, survey(job.document, job.template, services)))
         except TemplateError as error:
             problems += error.diagnostics
     if problems:
         raise TemplateError(problems)
     _show(surveys, as_json=as_json)
-
-
-def _survey(home: Home, settings: Settings, job: Job, output_dir: Path) -> Survey:
-    from builder.deadline import Deadline
-    from builder.events import EventBus
-    from builder.services import Services
-    from builder.submit import survey
-
-    services = Services(
-        home=home,
-        settings=settings,
-        bus=EventBus(job.redactor),
-        redactor=job.redactor,
-        deadline=Deadline(job.template.properties.build_timeout_minutes * 60),
-        base_dir=Path(job.document.file).absolute().parent,
-        output_dir=output_dir.absolute(),
-    )
-    return survey(job.document, job.template, services)
 
 
 def _show(surveys: list[tuple[Job, Survey]], *, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,21 +24,16 @@ def shell(
 ) -> None:
     """Boot a kept machine, or a throw-away overlay of an image, and open a shell in it."""
     from builder.deadline import Deadline
-    from builder.events import EventBus
-    from builder.redact import Redactor
     from builder.services import Services
     from builder.shell import open_shell
     from builder.ui.choose import open_sinks
 
     home = Home()
     home.check()
-    redactor = Redactor()
-    bus = EventBus(redactor)
     settings = load_settings(home)
-    deadline = Deadline(settings.boot_timeout, what="boot_timeout")
-    services = Services(home, settings, bus, redactor, deadline, Path.cwd(), Path.cwd())
+    services = Services.of(home, settings, Deadline(settings.boot_timeout, what="boot_timeout"))
     with open_sinks(events=None, plain=True, quiet=False) as sinks:
         for sink in sinks:
-            bus.add_sink(sink)
+            services.bus.add_sink(sink)
         code = open_shell(what, services)
     raise typer.Exit(code)

@@ -7,13 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from builder.cancellation import Interrupted, cancel_on_signals
 from builder.deadline import Deadline
 from builder.errors import CancelledError
-from builder.events import EventBus
-from builder.redact import Redactor
 from builder.services import Services
 from builder.settings import Home, load_settings
 
@@ -31,15 +28,12 @@ def session(kind: str, *, plain: bool = False, quiet: bool = False) -> Iterator[
 
     home = Home()
     home.ensure()
-    redactor = Redactor()
-    bus = EventBus(redactor)
-    here = Path.cwd()
     run_id = f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     limit = Deadline(LIMIT_SECONDS, what=f"the limit of '{kind}'")
-    services = Services(home, load_settings(home), bus, redactor, limit, here, here, run_id)
+    services = Services.of(home, load_settings(home), limit, run_id=run_id)
     with open_sinks(plain=plain, quiet=quiet, stdout=sys.stderr) as sinks:
         for sink in sinks:
-            bus.add_sink(sink)
+            services.bus.add_sink(sink)
         try:
             with cancel_on_signals():
                 yield services

@@ -206,21 +206,10 @@ def _definitions(jobs: Sequence[Job]) -> Iterator[str]:
 
 def source_of(home: Home, settings: Settings, job: Job) -> SourceNow:
     """What a template's source means now. Nothing is fetched or written. Raises GoldsmithError."""
-    from builder.deadline import Deadline
-    from builder.events import EventBus
     from builder.extensions import make_source
-    from builder.services import Services
+    from builder.jobs import services_of
 
-    services = Services(
-        home=home,
-        settings=settings,
-        bus=EventBus(job.redactor),
-        redactor=job.redactor,
-        deadline=Deadline(job.template.properties.build_timeout_minutes * 60),
-        base_dir=Path(job.document.file).absolute().parent,
-        output_dir=Path(),
-        read_only=True,
-    )
+    services = services_of(home, settings, job, read_only=True)
     source = make_source(job.template.properties.source, services).resolve()
     return SourceNow(source.exact_version, source.identity)
 

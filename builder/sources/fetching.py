@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from builder.deadline import Deadline
 from builder.errors import CancelledError
-from builder.events import EventBus
-from builder.redact import Redactor
 from builder.services import Services
 from builder.settings import Home, load_settings
 from builder.sources.base import ResolvedSource, SourceDisk
@@ -38,13 +35,11 @@ def prepare(
     settings = load_settings(home)
     if recipe:
         settings = settings.model_copy(update={"source_recipe": recipe})
-    redactor = Redactor()
-    bus = EventBus(redactor)
-    folder, model = Path.cwd(), _source(entry)
-    services = Services(home, settings, bus, redactor, Deadline(_LIMIT_SECONDS), folder, folder)
+    model = _source(entry)
+    services = Services.of(home, settings, Deadline(_LIMIT_SECONDS))
     with open_sinks(plain=plain, quiet=quiet, stdout=sys.stderr) as sinks:
         for sink in sinks:
-            bus.add_sink(sink)
+            services.bus.add_sink(sink)
         try:
             with cancel_on_signals():
                 renewed = again and MarketplaceSource(model, services).renew()
