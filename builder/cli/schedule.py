@@ -188,11 +188,14 @@ def run(
     ] = None,
     *,
     once: Annotated[bool, typer.Option("--once", help="Build what is due now, and end: for cron.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON (with --once).")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print what was done as JSON (with --once or NAME).")
+    ] = False,
 ) -> None:
     """Build what is due, until it is stopped; one at a time, and only one such process per home.
 
-    With --once the exit code is 1 when a build failed.
+    With --once the exit code is 1 when a build failed, 5 when one was distributed in part. A build that is
+    cancelled ('build runs cancel') does not stop it.
     """
     from builder.cancellation import Interrupted, cancel_on_signals, signalled
     from builder.lock import FileLock

@@ -127,12 +127,6 @@ def _mail(notice: Notice, target: Mail) -> None:
         raise NotifyError(f"{target.host}:{target.port}: {error}.") from error
 
 
-def _implicit(target: Mail, context: ssl.SSLContext) -> smtplib.SMTP:
-    import smtplib
-
-    return smtplib.SMTP_SSL(target.host, target.port, timeout=_SECONDS, context=context)
-
-
 def mail_of(notice: Notice, sender: str, to: Sequence[str]) -> EmailMessage:
     """The message. What comes from a build cannot add a header: its subject is one line."""
     message = EmailMessage()
