@@ -48,7 +48,9 @@ def add(
     on_source_change: Annotated[
         bool, typer.Option("--on-source-change", help="Only when the source has something newer.")
     ] = False,
-    zone: Annotated[str, typer.Option("--time-zone", help="Of --cron, for example Europe/Berlin.")] = "UTC",
+    zone: Annotated[
+        str | None, typer.Option("--time-zone", help="Of --cron, for example Europe/Berlin; default: UTC.")
+    ] = None,
     jitter: Annotated[str | None, typer.Option(metavar="10m", help="Up to so much later, at random.")] = None,
     var: Annotated[list[str] | None, typer.Option("--var", help="K=V for {{ K }} in string values")] = None,
     var_file: Annotated[list[Path] | None, typer.Option(help="JSON file of variables; --var wins")] = None,
@@ -257,7 +259,7 @@ def install(
 
 
 def _trigger(
-    cron: str | None, every: str | None, zone: str, jitter: str | None, *, on_source_change: bool
+    cron: str | None, every: str | None, zone: str | None, jitter: str | None, *, on_source_change: bool
 ) -> Trigger:
     from builder.schedule.trigger import Trigger, period
 
@@ -267,9 +269,15 @@ def _trigger(
         raise UsageError(
             "When is it to be built?", hint="Say --cron '0 3 * * *', --every 7d, or --on-source-change."
         )
+    if zone is not None and cron is None:
+        raise UsageError("--time-zone is of --cron.", hint="--every counts from the last time.")
+    if jitter is not None and cron is None and every is None:
+        raise UsageError(
+            "--jitter is of --cron and --every.", hint="A new source is looked for all the time."
+        )
     seconds = 0 if jitter is None else int(period(jitter, "--jitter").total_seconds())
     if cron is not None:
-        trigger = Trigger("cron", " ".join(cron.split()), zone, seconds)
+        trigger = Trigger("cron", " ".join(cron.split()), zone or "UTC", seconds)
     elif every is not None:
         trigger = Trigger("every", every, "UTC", seconds)
     else:

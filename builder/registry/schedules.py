@@ -112,7 +112,7 @@ class Schedules(Part):
             if decision.action != "due" or decision.due is None:
                 return None
             _take(row, now)
-            row.handled_at = max(row.handled_at, decision.due)
+            row.handled_at = decision.due
             return _schedule(row), decision
 
     def claim_schedule_now(self, name: str, now: datetime) -> Schedule:

@@ -11,6 +11,8 @@ from builder.schedule.record import Ended, Schedule
 Action = Literal["due", "wait", "paused", "deactivated", "running"]
 FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(days=1)
+# A time that was dealt with and is so far ahead was told by a clock that was wrong.
+_AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,15 @@ def decide(schedule: Schedule, now: datetime) -> Decision:
         return Decision("deactivated", schedule.reason)
     if schedule.running:
         return Decision("running", f"a build runs since {schedule.started_at:%Y-%m-%d %H:%M} UTC")
-    trigger, key = schedule.trigger, schedule.name
-    if schedule.not_before is not None and now < schedule.not_before:
+    if schedule.not_before is not None and now < schedule.not_before <= now + LONGEST_PAUSE:
         return Decision("wait", f"held back after {_times(schedule.failures)}", next_at=schedule.not_before)
+    return _by_time(schedule, now)
+
+
+def _by_time(schedule: Schedule, now: datetime) -> Decision:
+    trigger, key = schedule.trigger, schedule.name
+    if schedule.handled_at > now + _AHEAD:
+        return Decision("due", f"the clock was put back from {schedule.handled_at:%Y-%m-%d %H:%M} UTC", now)
     found = trigger.last_due(key, schedule.handled_at, now)
     if found is None:
         return Decision("wait", trigger.text, next_at=trigger.next_due(key, schedule.handled_at, now))

@@ -21,6 +21,9 @@ _SHORTEST = timedelta(minutes=1)
 _HORIZON = timedelta(days=9 * 366)
 # More missed times than that are not counted; they are caught up once, however many they were.
 _COUNTED = 1000
+_FIELDS = 5
+# How far back is looked for the newest time at first; then eight times as far.
+_REACH = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,14 @@ class Trigger:
         """
         if self.kind == "source":
             return now
+        found = now + _HORIZON
         for due in self._times(handled, now - timedelta(seconds=self.jitter)):
+            if due >= found:  # with a jitter longer than the pause, a later time can come first
+                break
             moment = due + self._offset(key, due)
             if moment > now:
-                return moment
-        return now + _HORIZON
+                found = min(found, moment)
+        return found
 
     def last_due(self, key: str, handled: datetime, now: datetime) -> tuple[datetime, int] | None:
         """The newest time after `handled` that has come, and how many came before it and were missed;
@@ -79,6 +85,8 @@ class Trigger:
                     hint="For example: Europe/Berlin, or UTC.",
                 ) from error
             try:
+                if len(self.spec.split()) != _FIELDS:  # with six the library reads seconds first
+                    raise CronSimError(f"There are {_FIELDS} fields in a time")
                 CronSim(self.spec, datetime.now(zone))
             except CronSimError as error:
                 raise UsageError(
@@ -89,13 +97,14 @@ class Trigger:
             period(self.spec)
 
     def _times(self, handled: datetime, after: datetime) -> Iterator[datetime]:
-        """The times after `after`, at most nine years of them."""
+        """The times after both, at most nine years of them."""
         if self.kind == "every":
             step = period(self.spec)
             first = max((after - handled) // step, 0) + 1
             return (handled + step * number for number in itertools.count(first))
-        times = CronSim(self.spec, after.astimezone(ZoneInfo(self.zone)))
-        return (time.astimezone(UTC) for time in itertools.takewhile(lambda t: t - after < _HORIZON, times))
+        begin = max(after, handled)
+        times = CronSim(self.spec, begin.astimezone(ZoneInfo(self.zone)))
+        return (time.astimezone(UTC) for time in itertools.takewhile(lambda t: t - begin < _HORIZON, times))
 
     def _count(self, after: datetime, before: datetime) -> int:
         """How many times lie between the two."""
@@ -103,12 +112,21 @@ class Trigger:
         return sum(1 for _ in itertools.islice(between, _COUNTED))
 
     def _times_back(self, now: datetime, handled: datetime) -> Iterator[datetime]:
-        """The times until `now`, the newest first."""
+        """The times after `handled` until `now`, the newest first."""
         if self.kind == "every":
             step = period(self.spec)
-            return (handled + step * number for number in range((now - handled) // step, 0, -1))
-        times = CronSim(self.spec, now.astimezone(ZoneInfo(self.zone)) + timedelta(seconds=1), reverse=True)
-        return (time.astimezone(UTC) for time in times)
+            yield from (handled + step * number for number in range((now - handled) // step, 0, -1))
+            return
+        # Forwards, part by part: backwards the library passes over the hour by which a clock is put back.
+        reach, until = _REACH, now
+        while until > handled:
+            since = max(now - reach, handled)
+            yield from reversed(self._between(since, until))
+            reach, until = reach * 8, since
+
+    def _between(self, since: datetime, until: datetime) -> list[datetime]:
+        times = itertools.takewhile(lambda time: time <= until, self._times(since, since))
+        return [time for time in times if time > since]
 
     def _offset(self, key: str, due: datetime) -> timedelta:
         if not self.jitter:

@@ -178,6 +178,25 @@ def test_failures_hold_back_deactivate_and_are_forgotten(bench: Bench) -> None:
     assert len(bench.work.built) == 3
 
 
+@pytest.mark.parametrize("trigger", [Trigger("cron", "0 3 * * *"), Trigger("every", "1d")])
+def test_a_clock_that_was_years_ahead_does_not_stop_it(bench: Bench, trigger: Trigger) -> None:
+    bench.add(trigger=trigger)
+    bench.work.results = [Ended("Failed", message="no")]
+    assert bench.look("2099-01-01 12:00") == ["failed"]
+    assert bench.look("2026-11-21 12:00") == ["succeeded"]
+    begun = [look.detail for look in bench.told if look.action == "begins"]
+    assert begun[-1].startswith("the clock was put back from 2099-01-01")
+    assert bench.look("2026-11-21 12:10") == ["wait"]
+    assert bench.look("2026-11-22 12:10") == ["succeeded"]
+
+
+def test_a_clock_that_is_put_back_a_little_builds_nothing_twice(bench: Bench) -> None:
+    bench.add()
+    assert bench.look("2026-11-21 03:00") == ["succeeded"]
+    assert bench.look("2026-11-21 02:58") == ["wait"]
+    assert bench.look("2026-11-21 03:01") == ["wait"]
+
+
 def deactivated(bench: Bench) -> datetime:
     bench.add(trigger=Trigger("every", "1h"))
     bench.work.results = [Ended("Failed", message="no")] * 3

@@ -64,6 +64,41 @@ def test_times_are_of_the_zone(spec: str, handled: str, expected: str) -> None:
     assert trigger.next_due("web", at(handled), at(handled)) == at(expected)
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Sydney"])
+@pytest.mark.parametrize("spec", ["30 2 * * *", "0 * * * *", "*/20 * * * *", "15 1-3 * * *", "0 */2 * * *"])
+@pytest.mark.parametrize(
+    "night", ["2026-10-24 20:00", "2026-10-31 20:00", "2026-04-04 10:00", "2026-03-28 20:00"]
+)
+def test_in_a_night_that_puts_the_clock_what_was_told_is_what_comes(spec: str, zone: str, night: str) -> None:
+    trigger, handled = Trigger("cron", spec, zone), at(night)
+    for _ in range(8):
+        told = trigger.next_due("web", handled, handled)
+        assert trigger.last_due("web", handled, told - timedelta(seconds=1)) is None
+        assert trigger.last_due("web", handled, told) == (told, 0)
+        handled = told
+
+
+def test_every_hour_goes_on_while_the_clock_is_put_back() -> None:
+    hourly = Trigger("cron", "0 * * * *", "Europe/Berlin")
+    handled = at("2026-10-25 00:00")
+    assert hourly.last_due("web", handled, at("2026-10-25 01:10")) == (at("2026-10-25 01:00"), 0)
+
+
+def test_what_comes_next_is_after_what_was_dealt_with() -> None:
+    trigger = Trigger("cron", "0 3 * * *", jitter=3600)
+    later = at("2026-11-21 03:00:01")  # this night's time was before it was scheduled
+    assert trigger.next_due("web", later, later) > at("2026-11-22 02:59")
+    put_back = at("2026-11-21 02:50")
+    assert NIGHTLY.next_due("web", at("2026-11-21 03:00"), put_back) == at("2026-11-22 03:00")
+
+
+def test_with_a_jitter_longer_than_the_pause_the_first_moment_is_told() -> None:
+    trigger, now = Trigger("cron", "*/5 * * * *", jitter=3600), at("2026-11-20 12:00")
+    told = trigger.next_due("web", now, now)
+    assert trigger.last_due("web", now, told - timedelta(seconds=1)) is None
+    assert trigger.last_due("web", now, told) is not None
+
+
 def test_a_day_that_never_comes_is_nine_years_off() -> None:
     now = at("2026-01-01 00:00")
     assert Trigger("cron", "0 0 29 2 1#5").check() is None
@@ -94,6 +129,8 @@ def test_a_new_source_is_looked_for_whenever_somebody_looks() -> None:
     ("trigger", "message"),
     [
         (Trigger("cron", "0 3 * *"), "--cron '0 3 \\* \\*'"),
+        (Trigger("cron", "0 0 3 * * *"), "5 fields"),
+        (Trigger("cron", "@daily"), "5 fields"),
         (Trigger("cron", "61 3 * * *"), "Bad minute"),
         (Trigger("cron", "0 3 31 2 *"), "Bad day-of-month|no"),
         (Trigger("cron", "0 3 * * *", "Mars/Olympus"), "no time zone"),
