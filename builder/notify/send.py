@@ -38,10 +38,13 @@ def send_all(notice: Notice, settings: Settings, warn: Callable[[str], None]) ->
             send(notice, target, settings)
         except GoldsmithError as error:
             text = " ".join((error.message, *error.details))
-            place = f"[[notify]] number {number} ({target.type})"
-            warn(f"warning: The notice '{notice.title}' was not sent by {place}: {text}")
+        except Exception as error:  # whatever it is, the build and the schedules after it are not to suffer
+            text = type(error).__name__  # its text may hold the address or a header, which are secrets
         else:
             sent += 1
+            continue
+        place = f"[[notify]] number {number} ({target.type})"
+        warn(f"warning: The notice '{notice.title}' was not sent by {place}: {text}")
     return sent
 
 
@@ -74,15 +77,16 @@ def _post(notice: Notice, target: Webhook, settings: Settings) -> None:
             if attempt:
                 time.sleep(_PAUSE_SECONDS * attempt)
             try:
-                answer = client.post(url, json=body, headers=headers)
+                with client.stream("POST", url, json=body, headers=headers) as answer:
+                    status = answer.status_code  # what else it says is not wanted, however long it is
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 # The address is a secret, and httpx names it in some of its errors.
                 problem = type(error).__name__
                 continue
-            if answer.status_code < 300:
+            if status < 300:
                 return
-            problem = f"the server answered {answer.status_code}"
-            if answer.status_code < 500 and answer.status_code != 429:
+            problem = f"the server answered {status}"
+            if status < 500 and status != 429:
                 break
     raise NotifyError(f"{_host(url)}: {problem}.")
 
@@ -90,7 +94,10 @@ def _post(notice: Notice, target: Webhook, settings: Settings) -> None:
 def _host(url: str) -> str:
     from urllib.parse import urlsplit
 
-    return urlsplit(url).hostname or "the address"
+    try:
+        return urlsplit(url).hostname or "the address"
+    except ValueError:
+        return "the address"
 
 
 def _run(notice: Notice, target: Command) -> None:
@@ -122,9 +129,11 @@ def _mail(notice: Notice, target: Mail) -> None:
                 server.starttls(context=context)
             if target.user:
                 server.login(target.user, reveal(target.password) if target.password else "")
-            server.send_message(message)
+            refused = server.send_message(message)
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise NotifyError(f"{target.host}:{target.port}: {error}.") from error
+    if refused:
+        raise NotifyError(f"{target.host}:{target.port}: not taken for {', '.join(refused)}.")
 
 
 def mail_of(notice: Notice, sender: str, to: Sequence[str]) -> EmailMessage:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from builder.registry.store import Registry
     from builder.schedule.scheduler import Look
 
+# Characters of a message: an environment, a chat and a subject take so many; the run's record has it all.
+_MOST = 2000
+
 
 def notice_of(registry: Registry, look: Look) -> Notice | None:
     """The notice; None when there is nothing to tell: nothing was due, or somebody stopped it."""
@@ -28,7 +31,7 @@ def notice_of(registry: Registry, look: Look) -> Notice | None:
         template=template,
         host=socket.gethostname(),
         run_id=look.ended.run_id,
-        message=look.ended.message or look.detail,
+        message=(look.ended.message or look.detail)[:_MOST],
     )
 
 

@@ -14,6 +14,7 @@ from builder.errors import ConflictError, InUseError, NotFoundError, PreflightEr
 from builder.registry import holder, schedules, sqlite
 from builder.registry.store import Registry
 from builder.run_record import RunRecord, TemplateRef
+from builder.schedule.notices import notice_of
 from builder.schedule.record import Ended, Schedule
 from builder.schedule.scheduler import Look, Scheduler
 from builder.schedule.trigger import Trigger
@@ -381,3 +382,11 @@ def test_names_are_unique_and_a_removed_one_is_free(bench: Bench) -> None:
     assert bench.registry.remove_schedule("Web") == first
     assert bench.registry.list_schedules() == []
     bench.add("WEB")
+
+
+def test_a_notice_is_no_longer_than_what_takes_it(bench: Bench) -> None:
+    bench.add()
+    look = Look("web", "failed", "", Ended("Failed", message="x" * 300_000))
+    notice = notice_of(bench.registry, look)
+    assert notice is not None
+    assert 1000 < len(notice.message) < 5000
