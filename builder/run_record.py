@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from builder.events import Outcome, Where
@@ -26,6 +26,8 @@ SUB_STATE_OF_STAGE: dict[str, RunSubState] = {
     "Validate": "Validating",
     "Distribute": "Distributing",
 }
+Moment = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.replace(tzinfo=UTC))]
+"""A time; one without a zone is UTC, so that any two can be compared."""
 FINAL_STATES: frozenset[str] = frozenset({"Succeeded", "PartiallySucceeded", "Failed", "Canceled"})
 
 
@@ -66,7 +68,7 @@ class StageRecord(_Record):
     """One stage; `outcome` is None while it runs."""
 
     name: str
-    start_time: datetime
+    start_time: Moment
     outcome: Outcome | None = None
     seconds: float = 0.0
     steps: list[StepRecord] = Field(default_factory=list)
@@ -104,8 +106,8 @@ class RunRecord(_Record):
     run_id: str
     run_state: RunState = "Running"
     run_sub_state: RunSubState = "Queued"
-    start_time: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    end_time: datetime | None = None
+    start_time: Moment = Field(default_factory=lambda: datetime.now(UTC))
+    end_time: Moment | None = None
     message: str = ""
     template: TemplateRef = Field(default_factory=TemplateRef)
     workspace: str = ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from builder.errors import GoldsmithError
 from builder.schedule.decision import next_at
 from builder.schedule.work import Arguments, SourceNow, source_of
+from templates.files import STDIN
 
 if TYPE_CHECKING:
     from builder.jobs import Job
@@ -69,24 +71,47 @@ def template_statuses(
 def _of_file(
     services: Services, schedule: Schedule, runs: Sequence[RunRecord], now: datetime
 ) -> Iterator[TemplateStatus]:
+    for one in _of_templates(services, schedule, runs, now):
+        yield _with_trouble(one, schedule)
+
+
+def _with_trouble(one: TemplateStatus, schedule: Schedule) -> TemplateStatus:
+    """With what the schedule knows and no run: that a build could not begin, or that none is tried now."""
+    if schedule.failures == 0 and schedule.deactivated_at is None:
+        return one
+    if one.built_at is not None and schedule.ended_at is not None and one.built_at > schedule.ended_at:
+        return one  # a good build by hand came after it
+    reasons = list(one.reasons)
+    if one.state != "failing":
+        reasons.append(f"the last scheduled build failed: {schedule.message}")
+    if schedule.deactivated_at is not None:
+        reasons.append(schedule.reason)
+    return replace(one, state="failing", last=one.last or schedule.outcome, reasons=tuple(reasons))
+
+
+def _of_templates(
+    services: Services, schedule: Schedule, runs: Sequence[RunRecord], now: datetime
+) -> Iterator[TemplateStatus]:
     when = next_at(schedule, now)
+    file = os.path.abspath(schedule.template)  # noqa: PTH100 - as the records of builds have it
     try:
-        jobs = _read(services, schedule.template, Arguments.of(schedule.arguments))
+        jobs = _read(services, file, Arguments.of(schedule.arguments))
     except GoldsmithError as error:
         reason = f"it cannot be read: {error.message}"
-        name = Path(schedule.template).name
         yield TemplateStatus(
-            name, schedule.template, "unknown", (reason,), schedule=schedule.name, next_at=when
+            Path(file).name, file, "unknown", (reason,), schedule=schedule.name, next_at=when
         )
         return
     for job in jobs:
-        known = SourceNow(schedule.source_version, schedule.source) if len(jobs) == 1 else None
-        yield _judge(services, job, schedule.template, runs, known, schedule.name, when)
+        yield _judge(services, job, file, runs, schedule.name, when)
 
 
 def _of_run(services: Services, run: RunRecord, runs: Sequence[RunRecord]) -> TemplateStatus:
     """Of a template that was built by hand; with which variables and parameters is not recorded."""
     file, name = run.template.file, run.template.name
+    if not Path(file).is_absolute():  # never read: that would be another file, or wait for somebody to type
+        reason = "it came from standard input" if Path(file) == STDIN else "its folder is not recorded"
+        return TemplateStatus(name, file, "unknown", (reason,), last=_last(run))
     try:
         jobs = _read(services, file, Arguments())
     except GoldsmithError as error:
@@ -96,7 +121,7 @@ def _of_run(services: Services, run: RunRecord, runs: Sequence[RunRecord]) -> Te
     job = next((one for one in jobs if one.template.name == name), None)
     if job is None:
         return TemplateStatus(name, file, "unknown", ("the file holds it no more",), last=_last(run))
-    return _judge(services, job, file, runs, None, "", None)
+    return _judge(services, job, file, runs, "", None)
 
 
 def _read(services: Services, file: str, arguments: Arguments) -> list[Job]:
@@ -110,7 +135,6 @@ def _judge(
     job: Job,
     file: str,
     runs: Sequence[RunRecord],
-    known: SourceNow | None,
     schedule: str,
     when: datetime | None,
 ) -> TemplateStatus:
@@ -119,13 +143,8 @@ def _judge(
     last = mine[0] if mine else None
     facts: dict[str, Any] = {"schedule": schedule, "next_at": when, "last": _last(last) if last else ""}
     if good is None:
-        reasons = (
-            (f"the last build ended {last.run_state}: {last.message}",) if last and last.finished else ()
-        )
-        return TemplateStatus(
-            job.template.name, file, "failing" if reasons else "never built", reasons, **facts
-        )
-    used = known if known is not None and known.version else _used(good)
+        return _never_good(job.template.name, file, last, facts)
+    used = SourceNow(good.source.exact_version, good.source.identity)
     facts |= {"source_used": used.version or used.identity, "built_at": good.end_time, "run_id": good.run_id}
     if "templateDigest" not in good.lineage:
         reasons = ("what its last build was made of is not recorded",)
@@ -136,7 +155,9 @@ def _judge(
     except GoldsmithError as error:
         return TemplateStatus(job.template.name, file, "unknown", (error.message,), **facts)
     facts["source_now"] = source.version or source.identity
-    if source.differs(used.version, used.identity):
+    # One that patches a gallery's latest version is its own source from then on: that is nothing newer.
+    own = {out.artifact_id.casefold() for out in good.run_outputs}
+    if source.version.casefold() not in own and source.differs(used.version, used.identity):
         changed.insert(0, "its source has something newer")
     failing = last is not None and last is not good and last.run_state == "Failed"
     if failing and last is not None:
@@ -145,8 +166,14 @@ def _judge(
     return TemplateStatus(job.template.name, file, state, tuple(changed), **facts)
 
 
-def _used(run: RunRecord) -> SourceNow:
-    return SourceNow(run.source.exact_version, run.source.identity)
+def _never_good(name: str, file: str, last: RunRecord | None, facts: Mapping[str, Any]) -> TemplateStatus:
+    """Of a template that no build of succeeded."""
+    if last is None or not last.finished:
+        return TemplateStatus(name, file, "never built", (), **facts)
+    if last.run_state == "Canceled":
+        return TemplateStatus(name, file, "never built", ("its build was cancelled",), **facts)
+    reason = ": ".join(filter(None, (f"the last build ended {last.run_state}", last.message)))
+    return TemplateStatus(name, file, "failing", (reason,), **facts)
 
 
 def _last(run: RunRecord) -> str:
@@ -159,7 +186,11 @@ def _changes(services: Services, job: Job, lineage: Mapping[str, Any]) -> Iterat
 
     if lineage.get("templateDigest") != template_digest(job.document, job.template, job.redactor):
         yield "the template changed"
-    then = {(one.get("step"), one.get("name")): one.get("digest") for one in lineage.get("inputs", ())}
+    then = {
+        (one.get("step"), one.get("name")): one.get("digest")
+        for one in lineage.get("inputs") or ()
+        if isinstance(one, Mapping)
+    }
     for step, name, digest in _inputs(services, job):
         if then.get((step, name), digest) != digest:
             yield f"{name} changed"
@@ -167,8 +198,6 @@ def _changes(services: Services, job: Job, lineage: Mapping[str, Any]) -> Iterat
 
 def _inputs(services: Services, job: Job) -> Iterator[tuple[int, str, str]]:
     """Step, name and digest of what the customizers read from this machine."""
-    from dataclasses import replace
-
     from builder.lineage import recorded_inputs
     from builder.resolve import freeze_steps, is_far
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -84,7 +85,8 @@ def add(
     )
     home = Home()
     home.ensure()
-    document = arguments.reading(home).read(template.absolute())
+    file = Path(os.path.abspath(template))  # noqa: PTH100 - as the records of builds have it, without '..'
+    document = arguments.reading(home).read(file)
     jobs = jobs_of([document])
     if cron is None and every is None and document.triggers:
         on_source_change = True  # AIB's SourceImage, declared beside the template
@@ -102,7 +104,7 @@ def add(
     made = open_registry().add_schedule(
         Schedule(
             name=label,
-            template=str(template.absolute()),
+            template=str(file),
             trigger=trigger,
             host=this_host(),
             created_at=now,

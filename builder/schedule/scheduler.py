@@ -6,6 +6,7 @@ to be in the registry, where a crash, another process and `build status` find it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -158,10 +159,11 @@ class Scheduler:
         since = schedule.deactivated_at
         if since is None:
             return schedule
+        file = os.path.abspath(schedule.template)  # noqa: PTH100 - as the records of builds have it
         for record in self._runs():
             if record.start_time < since:
                 break
-            if record.run_state == "Succeeded" and record.template.file == schedule.template:
+            if record.run_state == "Succeeded" and record.template.file == file:
                 return self._registry.reactivate_schedule(schedule.name, record.run_id, self._clock.now())
         return schedule
 

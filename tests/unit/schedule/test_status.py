@@ -15,7 +15,8 @@ from builder.cli.gallery_tree import looking
 from builder.lineage import recorded_inputs, template_digest
 from builder.registry import sqlite
 from builder.resolve import freeze
-from builder.run_record import RunRecord, SourceRef, TemplateRef
+from builder.run_record import RunOutput, RunRecord, SourceRef, TemplateRef
+from builder.schedule.record import Ended
 from builder.schedule.work import Arguments, source_of
 from builder.settings import Home, Settings
 
@@ -142,6 +143,126 @@ def test_a_failure_after_a_good_build_is_no_good_state(folder: Path, status: Cal
     assert one["reasons"] == ["the last build failed: The script failed."]
     built(folder, "Canceled", hours=3)
     assert status("--all")["state"] == "current"
+
+
+def test_a_cancelled_build_is_none(folder: Path, status: Callable[..., Status]) -> None:
+    built(folder, "Canceled")
+    one = status("--all")
+    assert (one["state"], one["reasons"], one["last"]) == (
+        "never built",
+        ["its build was cancelled"],
+        "Canceled",
+    )
+
+
+def test_what_a_template_made_of_its_gallery_itself_is_nothing_newer(
+    folder: Path, status: Callable[..., Status]
+) -> None:
+    (made,) = {status_source(folder)}
+    built(
+        folder,
+        source=SourceRef(exact_version="11.0.0", identity="old"),
+        run_outputs=[RunOutput(name="v", type="SharedImage", artifact_id=made.upper())],
+    )
+    assert status("--all")["state"] == "current"
+
+
+def status_source(folder: Path) -> str:
+    from builder.jobs import jobs_of
+
+    services = looking()
+    (job,) = jobs_of([Arguments().reading(services.home).read(folder / "web.json")])
+    return source_of(services.home, Settings(), job).version
+
+
+def test_a_schedule_of_a_path_with_dots_is_of_the_same_template(
+    folder: Path, status: Callable[..., Status]
+) -> None:
+    (folder / "sub").mkdir()
+    assert main(["schedule", "add", "sub/../web.json", "--every", "7d"]) == 0
+    built(folder)
+    one = status("--all")
+    assert (one["state"], one["file"], one["schedule"]) == ("current", str(folder / "web.json"), "web")
+
+
+def test_a_scheduled_build_that_could_not_begin_is_failing(
+    folder: Path, status: Callable[..., Status], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["schedule", "add", "web.json", "--every", "7d"]) == 0
+    built(folder)
+    (folder / "web.json").rename(folder / "moved.json")
+    registry, now = looking().registry, datetime.now(UTC)
+    registry.claim_schedule_now("web", now)
+    registry.finish_schedule("web", Ended("Failed", message="there is no such file"), now, 1)
+    one = status()
+    assert (one["state"], one["last"]) == ("failing", "Failed")
+    assert one["reasons"][1] == "the last scheduled build failed: there is no such file"
+    assert one["reasons"][2].startswith("deactivated after 1 failure in a row")
+    assert main(["status", "--exit-code"]) == 1
+
+
+def test_a_good_build_by_hand_after_it_makes_good(folder: Path, status: Callable[..., Status]) -> None:
+    assert main(["schedule", "add", "web.json", "--every", "7d"]) == 0
+    registry = looking().registry
+    registry.claim_schedule_now("web", START)
+    registry.finish_schedule("web", Ended("Failed", message="no"), START, 5)
+    assert status()["state"] == "failing"
+    built(folder, hours=1)
+    assert status()["state"] == "current"
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [("<stdin>", "it came from standard input"), ("web.json", "its folder is not recorded")],
+)
+def test_what_has_no_place_is_not_read(
+    folder: Path, status: Callable[..., Status], file: str, reason: str
+) -> None:
+    record(folder, template={"file": file, "name": "web"})
+    one = status("--all")
+    assert (one["state"], one["reasons"], one["last"]) == ("unknown", [reason], "Succeeded")
+
+
+@pytest.mark.parametrize(
+    ("lineage", "state"),
+    [
+        ({}, "unknown"),
+        ({"templateDigest": None, "inputs": None}, "stale"),
+        ({"templateDigest": "x", "inputs": ["a"]}, "stale"),
+    ],
+)
+def test_records_of_other_times_are_understood(
+    folder: Path, status: Callable[..., Status], lineage: dict[str, Any], state: str
+) -> None:
+    """Without a zone in their times, without a lineage, with another form of it."""
+    record(folder, template={"file": str(folder / "web.json"), "name": "web"}, lineage=lineage)
+    one = status("--all")
+    assert (one["state"], one["builtAt"]) == (state, "2026-11-20T12:05:00+00:00")
+    assert main(["status", "--all"]) == 0
+
+
+def record(folder: Path, **fields: Any) -> None:
+    path = Home().runs / "20261120T120000-abcdef"
+    path.mkdir(parents=True)
+    facts = {
+        "formatVersion": 1,
+        "runId": path.name,
+        "runState": "Succeeded",
+        "startTime": "2026-11-20T12:00:00",
+        "endTime": "2026-11-20T12:05:00",
+    }
+    (path / "run.json").write_text(json.dumps(facts | fields))
+
+
+def test_records_that_cannot_be_read_are_passed_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, text in enumerate(("", "{}", "[]", '{"formatVersion": 99}')):
+        path = Home().runs / f"20261120T12000{number}-abcdef"
+        path.mkdir(parents=True)
+        (path / "run.json").write_text(text)
+    assert main(["status", "--all"]) == 0
+    assert "No template was built here." in capsys.readouterr().out
 
 
 def test_one_that_cannot_be_read_keeps_no_other(folder: Path, status: Callable[..., Status]) -> None:
