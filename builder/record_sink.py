@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from builder import events
 from builder.phase_table import PhaseTable
 from builder.run_record import SUB_STATE_OF_STAGE, PhaseRecord, RunOutput, StageRecord, StepRecord
+from builder.ui.failure import one_line
 
 if TYPE_CHECKING:
     from builder.runs import RunDirectory
@@ -177,7 +178,7 @@ class RecordSink:
             event.error,
             at,
         )
-        record.message = _message(event.error)
+        record.message = "" if event.error is None else one_line(event.error)
         if event.state == "Succeeded":
             record.run_sub_state = ""
         self._run.save()
@@ -204,18 +205,6 @@ class RecordSink:
 def _aib_type(kind: str) -> str:
     """AIB writes shell, powershell, file, windows-restart."""
     return {"WindowsRestart": "windows-restart", "x-LinuxRestart": "linux-restart"}.get(kind, kind.lower())
-
-
-def _message(error: Mapping[str, Any] | None) -> str:
-    """What went wrong in one line; of a template with one mistake the mistake, not that there is one."""
-    if error is None:
-        return ""
-    said = str(error.get("message", ""))
-    diagnostics: Sequence[Mapping[str, Any]] = error.get("diagnostics") or ()
-    if len(diagnostics) != 1:
-        return said
-    first = str(diagnostics[0].get("message", "")).split("\n", 1)[0]
-    return f"{said}: {first}" if first else said
 
 
 def _last_words(error: Mapping[str, Any] | None) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from builder.errors import GoldsmithError
 from builder.schedule.decision import next_at
 from builder.schedule.work import Arguments, SourceNow, source_of
+from builder.ui.failure import error_to_dict, one_line
 from templates.files import STDIN
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _of_templates(
     try:
         jobs = _read(services, file, Arguments.of(schedule.arguments))
     except GoldsmithError as error:
-        reason = f"it cannot be read: {error.message}"
+        reason = f"it cannot be read: {one_line(error_to_dict(error))}"
         yield TemplateStatus(
             Path(file).name, file, "unknown", (reason,), schedule=schedule.name, next_at=when
         )
@@ -116,7 +117,7 @@ def _of_run(services: Services, run: RunRecord, runs: Sequence[RunRecord]) -> Te
         jobs = _read(services, file, Arguments())
     except GoldsmithError as error:
         return TemplateStatus(
-            name, file, "unknown", (f"it cannot be read: {error.message}",), last=_last(run)
+            name, file, "unknown", (f"it cannot be read: {one_line(error_to_dict(error))}",), last=_last(run)
         )
     job = next((one for one in jobs if one.template.name == name), None)
     if job is None:

@@ -55,8 +55,14 @@ class Reading:
         return DeploymentScope(settings.subscription_id, settings.resource_group, settings.location)
 
     def read(self, file: Path) -> Document:
-        """Read a file; `-` is standard input. Raises TemplateError, UnreadableFile."""
+        """Read a file; `-` is standard input. Raises TemplateError, UnreadableFile, UsageError for a name
+        that no record could hold.
+        """
         import templates
+
+        shown = str(file).encode("utf-8", "backslashreplace").decode()
+        if shown != str(file):
+            raise UsageError(f"{shown}: the file's name is not UTF-8.", hint="Rename the file or its folder.")
 
         return templates.read(
             named(file),

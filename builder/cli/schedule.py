@@ -205,6 +205,10 @@ def run(
     from builder.lock import FileLock
     from builder.settings import Home
 
+    if json and name is None and not once:
+        raise UsageError(
+            "--json needs an end: say --once, or NAME.", hint="'build schedule list --json' tells."
+        )
     home = Home()
     home.ensure()
     lock = FileLock(home.root / "schedule.lock")

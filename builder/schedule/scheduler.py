@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from builder.errors import GoldsmithError
+from builder.errors import GoldsmithError, NotFoundError
 from builder.registry.holder import this_host
 from builder.schedule.decision import decide
 from builder.schedule.record import Ended, Schedule
@@ -164,7 +165,8 @@ class Scheduler:
             if record.start_time < since:
                 break
             if record.run_state == "Succeeded" and record.template.file == file:
-                return self._registry.reactivate_schedule(schedule.name, record.run_id, self._clock.now())
+                with suppress(NotFoundError):  # it was removed while others were built
+                    return self._registry.reactivate_schedule(schedule.name, record.run_id, self._clock.now())
         return schedule
 
     def _pause(self) -> timedelta:

@@ -16,7 +16,10 @@ _SECONDS = 60.0
 
 def unit_text(home: Home) -> str:
     """The unit. A build that it stops clears up after itself, which takes a moment."""
-    command = " ".join(_quoted(word) for word in (sys.executable, "-P", "-m", "builder", "schedule", "run"))
+    command = " ".join(
+        _quoted(word).replace("$", "$$")
+        for word in (sys.executable, "-P", "-m", "builder", "schedule", "run")
+    )
     return f"""\
 [Unit]
 Description=Goldsmith: builds templates when they are due
@@ -84,6 +87,7 @@ def _systemctl(program: str, words: tuple[str, ...]) -> None:
 
 
 def _quoted(word: str) -> str:
-    """As systemd reads it back (systemd.syntax(7)): quotes, and no specifier or variable in it."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """As systemd reads it back (systemd.syntax(7)): quotes, and no specifier in it. Variables are put into
+    a command only: in Environment= a dollar is one."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'

@@ -215,4 +215,6 @@ def source_of(home: Home, settings: Settings, job: Job) -> SourceNow:
 
 
 def _line(error: GoldsmithError) -> str:
-    return " ".join((error.message, *error.details)).splitlines()[0]
+    from builder.ui.failure import error_to_dict, one_line
+
+    return " ".join((one_line(error_to_dict(error)), *error.details)).splitlines()[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from builder.ui.text import clean
@@ -40,6 +40,16 @@ def error_to_dict(error: GoldsmithError) -> dict[str, Any]:
     if getattr(error, "tail", ()):
         data["tail"] = list(error.tail)  # type: ignore[attr-defined]
     return data
+
+
+def one_line(data: Mapping[str, Any]) -> str:
+    """What went wrong in one line; of a template with one mistake the mistake, not that there is one."""
+    said = str(data.get("message", ""))
+    diagnostics: Sequence[Mapping[str, Any]] = data.get("diagnostics") or ()
+    if len(diagnostics) != 1:
+        return said
+    first = str(diagnostics[0].get("message", "")).split("\n", 1)[0]
+    return f"{said}: {first}" if first else said
 
 
 def pick(data: Mapping[str, Any], *names: str) -> Any:  # noqa: ANN401 - JSON values

@@ -130,6 +130,32 @@ def test_a_build_that_cannot_begin_is_a_failure_with_its_reason(capsys: pytest.C
     assert "patch: wait: held back after 1 failure" in capsys.readouterr().out
 
 
+def test_what_is_wrong_with_a_template_is_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(template())
+    assert main(["schedule", "add", str(file), "--every", "7d"]) == 0
+    file.write_text('{"a": tru}')
+    capsys.readouterr()
+    assert main(["schedule", "run", "web", "--json"]) == 1
+    (look,) = json.loads(capsys.readouterr().out)
+    assert look["ended"]["message"].endswith(
+        "web.json: 1 problem in the template: expected a value, found 'tru'"
+    )
+
+
+def test_json_needs_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedule", "run", "--json"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "say --once, or NAME" in told.err
+
+
+def test_a_name_that_is_no_text_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("\udcff.json").write_bytes(Path(template()).read_bytes())
+    for words in (["schedule", "add", "\udcff.json", "--every", "7d"], ["run", "\udcff.json"]):
+        assert main(words) == 2
+        assert "\\udcff.json: the file's name is not UTF-8." in capsys.readouterr().err
+
+
 def test_a_template_that_was_removed_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schedule", "add", template(), "--cron", "* * * * *"]) == 0
     Path("web.json").unlink()
@@ -144,8 +170,8 @@ def test_an_unknown_one_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_unit_names_home_and_program_as_systemd_reads_them(tmp_path: Path) -> None:
-    text = systemd.unit_text(Home(tmp_path / 'a "b" 100%'))
-    assert 'a \\"b\\" 100%%"\n' in text
+    text = systemd.unit_text(Home(tmp_path / 'a "b" 100% $5'))
+    assert 'a \\"b\\" 100%% $5"\n' in text
     assert '"-m" "builder" "schedule" "run"\n' in text
 
 
