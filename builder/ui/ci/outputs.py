@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -16,12 +17,12 @@ def outputs_of(tallies: Sequence[Tally]) -> dict[str, str]:
     for tally in tallies:
         if tally.started is None:
             continue
-        prefix = f"{_key(tally.started.template)}_" if len(tallies) > 1 else ""
+        prefix = f"{_free(_key(tally.started.template), found)}_" if len(tallies) > 1 else ""
         found[f"{prefix}run_id"] = tally.started.run_id
         found[f"{prefix}log_dir"] = tally.started.log_dir
         found[f"{prefix}state"] = tally.finished.state if tally.finished else "Failed"
         for item in tally.artifacts:
-            name = f"{prefix}{_key(item.run_output)}"
+            name = _free(f"{prefix}{_key(item.run_output)}", found)
             facts = [("type", item.type), ("path", item.path), ("uri", item.uri), ("id", item.id)]
             facts.append(("version", item.version))
             found |= {f"{name}_{key}": value for key, value in facts if value}
@@ -39,6 +40,15 @@ def azure_lines(outputs: Mapping[str, str]) -> str:
         f"##vso[task.setvariable variable={key};isOutput=true]{_value(value)}\n"
         for key, value in outputs.items()
     )
+
+
+def _free(name: str, taken: Mapping[str, str]) -> str:
+    """`name`, or `name_2` ... when something that is another is called so: `run` has a `run_id`, and of `a-b`
+    and `a.b` both are `a_b`.
+    """
+    names = (name if number == 1 else f"{name}_{number}" for number in itertools.count(1))
+    facts = ("run_id", "type", "path", "uri", "id", "version")
+    return next(one for one in names if not any(f"{one}_{fact}" in taken for fact in facts))
 
 
 def _key(name: str) -> str:

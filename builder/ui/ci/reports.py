@@ -36,6 +36,8 @@ class Wanted:
         ):
             if file is not None and not file.absolute().parent.is_dir():
                 raise UsageError(f"{option} {file}: there is no folder {file.absolute().parent}.")
+            if file is not None and file.is_dir():
+                raise UsageError(f"{option} {file}: this is a folder.", hint="Name a file.")
 
 
 class _Taking:
@@ -100,7 +102,8 @@ class Reports:
 
 def _put(file: Path, text: str, *, append: bool) -> None:
     try:
-        with file.open("a" if append else "w", encoding="utf-8") as stream:
+        # A path may hold what is no text: it is told as well as can be.
+        with file.open("a" if append else "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
     except OSError as error:
         sys.stderr.write(f"warning: {file} was not written: {error.strerror}\n")

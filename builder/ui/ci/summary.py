@@ -10,6 +10,8 @@ from builder.ui.tally import Tally, sizes
 from builder.ui.text import clean
 
 _MARKS = {"Succeeded": "✅", "PartiallySucceeded": "⚠️", "Failed": "❌", "Canceled": "⏹️"}
+# Characters of a line of an error: GitHub drops a summary of more than 1 MiB.
+_LONGEST = 1000
 _SPECIAL = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "})
 
 
@@ -57,7 +59,8 @@ def _failure(failure: dict[str, object]) -> Iterator[str]:
         fence += "`"
     yield fence
     for kind, text in lines:
-        yield {"error": "error: ", "hint": "hint: ", "output": "    "}.get(kind, "  ") + text
+        cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+        yield {"error": "error: ", "hint": "hint: ", "output": "    "}.get(kind, "  ") + cut
     yield from (fence, "")
 
 

@@ -334,6 +334,29 @@ def test_an_output_brings_no_other_one(tmp_path: Path) -> None:
     assert "_1_x_path=/a state=Succeeded b" in lines
 
 
+def test_no_output_takes_the_place_of_another(tmp_path: Path) -> None:
+    events = [
+        RunStarted(run_id="r", template="t", workspace="w", log_dir="d"),
+        ArtifactProduced(run_output="run", type="SharedImage", path="", id=ARM_ID),
+        ArtifactProduced(run_output="a-b", type="VHD", path="/1"),
+        ArtifactProduced(run_output="a.b", type="VHD", path="/2"),
+        RunFinished(run_id="r", state="Succeeded", seconds=1, exit_code=0),
+    ]
+    reported([events], Wanted(outputs=tmp_path / "out.env"))
+    lines = (tmp_path / "out.env").read_text().splitlines()
+    assert {"run_id=r", f"run_2_id={ARM_ID}", "a_b_path=/1", "a_b_2_path=/2"} <= set(lines)
+    reported([events, events], Wanted(outputs=tmp_path / "out.env"))
+    lines = (tmp_path / "out.env").read_text().splitlines()
+    assert {"t_run_id=r", "t_2_run_id=r", "t_a_b_path=/1", "t_2_a_b_path=/1"} <= set(lines)
+
+
+def test_an_output_that_is_no_text_is_told_as_well_as_can_be(tmp_path: Path) -> None:
+    events = list(good_run())
+    events[0] = RunStarted(run_id="r", template="t", workspace="w", log_dir="/\udcff")
+    reported([events], Wanted(outputs=tmp_path / "out.env"))
+    assert "log_dir=/\\udcff\n" in (tmp_path / "out.env").read_text()
+
+
 def test_github_gets_its_own_files_added_to(tmp_path: Path) -> None:
     summary, outputs = tmp_path / "summary", tmp_path / "outputs"
     summary.write_text("before\n")
@@ -369,6 +392,15 @@ def test_a_fence_in_the_output_does_not_end_ours(tmp_path: Path) -> None:
     events[-1].error["message"] = "``` | <b>"
     reported([events], Wanted(summary=tmp_path / "s.md"))
     assert "\n````\nerror: ``` | <b>\n" in (tmp_path / "s.md").read_text()
+
+
+def test_a_summary_stays_below_what_a_service_takes(tmp_path: Path) -> None:
+    events = list(failed_run())
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].error is not None
+    events[-1].error["tail"] = ["\u20ac" * 16 * 1024] * 40
+    reported([events], Wanted(summary=tmp_path / "s.md"))
+    assert (tmp_path / "s.md").stat().st_size < 200_000
 
 
 def validators(outcome: str, state: str) -> list[Event]:
@@ -413,5 +445,7 @@ def test_a_build_that_never_validated_is_not_green(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         Wanted(summary=tmp_path / "no" / "s.md").check()
+    with pytest.raises(UsageError, match="this is a folder"):
+        Wanted(junit=tmp_path).check()
     reported([good_run()], Wanted(summary=tmp_path))
     assert "was not written: Is a directory" in capsys.readouterr().err
