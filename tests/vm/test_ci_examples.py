@@ -54,6 +54,36 @@ def test_a_linter_of_workflows_has_nothing_to_say(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("file", [FILES["github-actions"], ROOT / ".ci" / "azure" / "goldsmith.yml"], ids=str)
+def test_templates_on_several_lines_are_all_built(file: Path, tmp_path: Path) -> None:
+    """Of the steps' own words only the program is another: it tells what it was given."""
+    build = tmp_path / ".venv" / "bin" / "build"
+    build.parent.mkdir(parents=True)
+    build.write_text('#!/bin/sh\nprintf "<%s>" "$@"\n')
+    build.chmod(0o755)
+    data = YAML(typ="safe").load(file)
+    steps = data["runs"]["steps"] if "runs" in data else data["steps"]
+    (words,) = [text for step in steps if "TEMPLATES" in (text := step.get("run") or step.get("bash") or "")]
+    env = {
+        "PATH": f"{build.parent}:{os.environ['PATH']}",
+        "GITHUB_ACTION_PATH": str(tmp_path / "a" / "b"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "RUNNER_TEMP": str(tmp_path),
+        "AGENT_TEMPDIRECTORY": str(tmp_path),
+        "OUTPUT_DIR": "out",
+        "TEMPLATES": "a.json\n  b.json c.json\n",
+        "ARGUMENTS": "--offline\n--quiet\n",
+    }
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", words],
+        env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("<run><a.json><b.json><c.json><--output-dir><out>")
+    assert done.stdout.endswith("<--offline><--quiet>")
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A pipeline's working directory: a repository with a template, and a clean clone of Goldsmith."""
