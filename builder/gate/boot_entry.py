@@ -24,6 +24,9 @@ _SET = re.compile(r"^(?:set\s+)?([A-Za-z_][A-Za-z0-9_]*)=(?:\"([^\"]*)\"|'([^']*
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _MOST_TEXT = 4 * 1024**2
 _MOST_ROUNDS = 8
+# A kernel takes 4 KiB of words (x86: COMMAND_LINE_SIZE 2048); variables of variables could become any size.
+_MOST_VALUE = 4096
+_MOST_LINE = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,11 @@ def _efi_grubs(files: ImageFiles) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Menu:
-    titles: tuple[str, ...]
+    """An entry. `levels`: by what it, and before it each menu that it is in, can be chosen: its number among
+    its siblings, its title, its id.
+    """
+
+    levels: tuple[tuple[str, ...], ...]
     lines: tuple[str, ...]
 
 
@@ -82,8 +89,10 @@ class _GrubConfig:
         self.menus: list[_Menu] = []
         self.variables: dict[str, str] = {}
         self.default = ""
-        self._above: list[tuple[int, str]] = []
-        self._entry: tuple[int, tuple[str, ...], list[str]] | None = None
+        self._above: list[tuple[int, tuple[str, ...]]] = []
+        self._counts = [0]
+        self._entry: tuple[int, list[str]] | None = None
+        self._names: tuple[str, ...] = ()
         self._depth = 0
         for raw in text.splitlines():
             line = raw.strip()
@@ -98,26 +107,31 @@ class _GrubConfig:
 
     def _open(self, menu: re.Match[str]) -> None:
         self._depth += 1
-        name = next((group for group in menu.groups()[1:4] if group is not None), "")
-        if menu[1] == "submenu":
-            self._above.append((self._depth, name))
-            return
+        title = next((group for group in menu.groups()[1:4] if group is not None), "")
         found = _ID.search(menu[5])
         identity = next(filter(None, found.groups()), "") if found else ""
-        path = ">".join([*(title for _, title in self._above), name])
-        self._entry = (self._depth, (name, identity, path), [])
+        names = (str(self._counts[-1]), title, identity)
+        self._counts[-1] += 1
+        if menu[1] == "submenu":
+            self._above.append((self._depth, names))
+            self._counts.append(0)
+            return
+        self._names = names
+        self._entry = (self._depth, [])
 
     def _close(self) -> None:
         if self._entry and self._entry[0] == self._depth:
-            self.menus.append(_Menu(self._entry[1], tuple(self._entry[2])))
+            levels = (*(names for _, names in self._above), self._names)
+            self.menus.append(_Menu(levels, tuple(self._entry[1])))
             self._entry = None
         elif self._above and self._above[-1][0] == self._depth:
             self._above.pop()
+            self._counts.pop()
         self._depth = max(0, self._depth - 1)
 
     def _take(self, line: str) -> None:
         if self._entry:
-            self._entry[2].append(line)
+            self._entry[1].append(line)
             return
         setting = _SET.match(line)
         if not setting:
@@ -130,15 +144,20 @@ class _GrubConfig:
 
 
 def _choose(menus: Sequence[_Menu], chosen: str) -> _Menu | None:
-    """The entry of that number, title or id; the first one where none fits."""
+    """The entry that numbers, titles or ids lead to, `1>2` from menu to menu; the first of a menu where they
+    lead to that; one of that title or id wherever it is; the first one where none fits.
+    """
     if not menus:
         return None
-    if chosen.isdigit() and int(chosen) < len(menus):
-        return menus[int(chosen)]
-    last = chosen.rsplit(">", 1)[-1]
-    for wanted in (chosen, last):
+    steps = chosen.split(">")
+    for menu in menus:
+        if len(steps) <= len(menu.levels) and all(
+            step and step in names for step, names in zip(steps, menu.levels, strict=False)
+        ):
+            return menu
+    for wanted in (chosen, steps[-1]):
         for menu in menus:
-            if wanted and wanted in menu.titles:
+            if wanted and wanted in menu.levels[-1][1:]:
                 return menu
     return menus[0]
 
@@ -167,8 +186,10 @@ def _split(line: str) -> tuple[str, str]:
 
 def _expanded(text: str, variables: Mapping[str, str]) -> str:
     """With the variables that are known; the others are empty, as GRUB has them."""
+    text = text[:_MOST_LINE]
     for _ in range(_MOST_ROUNDS):
-        new = _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], ""), text)[:_MOST_TEXT]
+        new = _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], "")[:_MOST_VALUE], text)
+        new = new[:_MOST_LINE]
         if new == text:
             break
         text = new

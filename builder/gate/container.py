@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,15 @@ def conversion(container: Container) -> str:
     driver = _QEMU_NAMES.get(container.format, "")
     if not driver:
         return ""
-    name, new = container.path.name, container.path.with_suffix(".fixed.vhd").name
+    name, new = _words(container.path.name), _words(container.path.with_suffix(".fixed.vhd").name)
     convert = f"qemu-img convert -f {driver} {_TO_FIXED} {name} {new}"
     whole = f"truncate -s %1M {name}; " if driver == "raw" and container.file_size % MIB else ""
     return whole + convert
+
+
+def _words(name: str) -> str:
+    """A file's name, as a shell takes it for one and no option: the commands are there to be pasted."""
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def _footer(subject: Subject) -> Iterator[Fault | Seen]:
@@ -72,9 +78,9 @@ def _fixed(subject: Subject) -> Iterator[Fault | Seen]:
 def _whole_mib(subject: Subject) -> Iterator[Fault | Seen]:
     size = subject.container.virtual_size
     if not size or size % MIB:
-        name = subject.container.path.name
+        name = _words(subject.container.path.name)
         yield Fault(
-            f"The VHD {name} has an unsupported virtual size of {size} bytes. "
+            f"The VHD {subject.container.path.name} has an unsupported virtual size of {size} bytes. "
             "The size must be a whole number (in MBs).",
             f"qemu-img convert -f vpc -O raw {name} disk.raw; truncate -s %1M disk.raw; "
             f"qemu-img convert -f raw {_TO_FIXED} disk.raw new.vhd",

@@ -137,6 +137,62 @@ def test_without_a_boot_loader_the_newest_kernel() -> None:
     assert find(Tree({"/boot/config": ""})) is None
 
 
+NESTED = """\
+set default="DEFAULT"
+menuentry 'zero' --id a {
+linux /boot/vmlinuz-0
+}
+submenu 'more' --id m {
+menuentry 'one' --id b {
+linux /boot/vmlinuz-1
+}
+submenu 'old' {
+menuentry 'two' --id c {
+linux /boot/vmlinuz-2
+}
+}
+menuentry 'three' --id d {
+linux /boot/vmlinuz-3
+}
+}
+menuentry 'four' --id e {
+linux /boot/vmlinuz-4
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("default", "version"),
+    [
+        ("0", "0"),
+        ("1", "1"),  # a menu: its first entry
+        ("2", "4"),  # a menu counts as one
+        ("1>0", "1"),
+        ("1>1>0", "2"),
+        ("1>2", "3"),
+        ("more>2", "3"),
+        ("m>d", "3"),
+        ("1>d", "3"),
+        ("three", "3"),
+        ("e", "4"),
+        ("3", "0"),
+        ("1>9", "0"),
+        ("\u00b2", "0"),
+    ],
+)
+def test_grub_counts_menus_in_menus(default: str, version: str) -> None:
+    entry = find(Tree({"/boot/grub/grub.cfg": NESTED.replace("DEFAULT", default)}))
+    assert entry is not None
+    assert entry.version == version
+
+
+def test_variables_of_variables_stay_small() -> None:
+    value = "$a" * 500_000
+    entry = find(Tree({"/boot/grub/grub.cfg": f"set a={value}\nmenuentry x {{\nlinux /k {value}\n}}\n"}))
+    assert entry is not None
+    assert len(entry.words or ()) < 10
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -258,3 +258,13 @@ def test_a_rule_that_there_is_not() -> None:
     with pytest.raises(UsageError) as caught:
         gate.require_names(["xyz"])
     assert "vhd-footer" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("os disk.qcow2", "'os disk.qcow2' 'os disk.fixed.vhd'"), ("-x.qcow2", "./-x.qcow2 ./-x.fixed.vhd")],
+)
+def test_commands_to_paste_take_a_name_for_one_word(name: str, words: str) -> None:
+    file = Container(Path(name), GIB, None, "qcow2", "it is a qcow2 file")
+    (finding,) = result_of("vhd-footer", subject(container=file)).findings
+    assert finding.fix.endswith(f"force_size=on {words}")
