@@ -122,7 +122,7 @@ def require_gate(asked: Asked, services: Services) -> None:
         report = _gate(asked)
     for result in report.of("warning", "unknown", "waived"):
         services.bus.warn(f"{result.rule}: {_WORDS[result.outcome]}: {result.said}", code="Gate")
-    require(report)
+    require(report, by_hand=True)
 
 
 def print_rules(*, json: bool) -> None:

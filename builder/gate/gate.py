@@ -134,8 +134,10 @@ def judge(subject: Subject, waived: frozenset[str] = frozenset()) -> tuple[Resul
     return tuple(_result(rule, subject, waived) for rule in RULES)
 
 
-def require(report: Report, *, strict: bool = False) -> None:
-    """Raises GateError with every finding when the image may not leave."""
+def require(report: Report, *, strict: bool = False, by_hand: bool = False) -> None:
+    """Raises GateError with every finding when the image may not leave. `by_hand`: of a command, where rules
+    are waived by options, not of a template's build.
+    """
     if report.passes(strict=strict):
         return
     failed = report.of("failed", *(("warning", "unknown") if strict else ()))
@@ -148,11 +150,15 @@ def require(report: Report, *, strict: bool = False) -> None:
     details += dict.fromkeys(f"see {result.page}" for result in failed)
     fixes = [finding.fix for result in failed for finding in result.findings if finding.fix]
     rules = ", ".join(f'"{result.rule}"' for result in failed)
+    waive = (
+        " ".join(f"--waive {result.rule}" for result in failed)
+        if by_hand
+        else f'"x-goldsmith": {{"waive": [{rules}]}}'
+    )
     raise GateError(
         f"The image may not leave this machine: {', '.join(result.rule for result in failed)}.",
         details=tuple(details),
-        hint=f"{fixes[0] if fixes else 'Correct the image.'} If that is how you want it: "
-        f'"x-goldsmith": {{"waive": [{rules}]}}.',
+        hint=f"{fixes[0] if fixes else 'Correct the image.'} If that is how you want it: {waive}.",
     )
 
 

@@ -249,6 +249,9 @@ def test_what_may_not_leave_is_told_with_all_findings() -> None:
     assert any("/swapfile none swap" in line for line in error.details)
     assert any("create-upload-generic" in line for line in error.details)
     assert '"waive": ["no-os-swap", "generalized"]' in str(error.hint)
+    with pytest.raises(gate.GateError) as caught:
+        gate.require(report, by_hand=True)
+    assert str(caught.value.hint).endswith("want it: --waive no-os-swap --waive generalized.")
 
 
 def test_a_rule_that_there_is_not() -> None:
