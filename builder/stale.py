@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from builder.errors import GoldsmithError, PreflightError
@@ -120,6 +122,8 @@ class _Look:
             return look(record, source)
         except GoldsmithError as error:
             return _Verdict("unknown", error.message)
+        except (LookupError, ValueError, TypeError):  # of another version, or written by somebody else
+            return _Verdict("unknown", "what is recorded of its source is not understood")
 
     # -- galleries and managed images ----------------------------------------------------------------
 
@@ -220,8 +224,6 @@ class _Look:
         return _Verdict("current", f"its base is of {_day(base.created)}" if moves else "")
 
     def _medium(self, _record: Record, source: Mapping[str, Any]) -> _Verdict:
-        from pathlib import Path
-
         from builder.sources.iso_file import IsoFile
 
         uri, wanted = str(source["uri"]), str(source.get("digest", ""))
@@ -250,7 +252,12 @@ class _Look:
             )
         except GoldsmithError:
             file = ""
-        return f"build run {file}" if file else f"build run TEMPLATE (the template '{record.template}')"
+        known = Path(file).is_absolute()  # else it came from standard input, or from a folder nobody noted
+        return (
+            f"build run {shlex.quote(file)}"
+            if known
+            else f"build run TEMPLATE (the template '{record.template}')"
+        )
 
 
 def _differs(now: Record, source: Mapping[str, Any]) -> bool:

@@ -23,7 +23,8 @@ def status(
         bool, typer.Option("--all", help="Also the templates that were built here and have no schedule.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 1 when something is stale or failing.")
+        bool,
+        typer.Option("--exit-code", help="End with 1 when something is stale, failing or was never built."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -131,7 +131,7 @@ def _mail(notice: Notice, target: Mail) -> None:
                 server.login(target.user, reveal(target.password) if target.password else "")
             refused = server.send_message(message)
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        raise NotifyError(f"{target.host}:{target.port}: {error}.") from error
+        raise NotifyError(f"{target.host}:{target.port}: {str(error).rstrip('.')}.") from error
     if refused:
         raise NotifyError(f"{target.host}:{target.port}: not taken for {', '.join(refused)}.")
 

@@ -93,6 +93,48 @@ def test_a_patch_of_its_own_latest_is_not_stale_because_of_itself(services: Serv
     assert states == {"1.0.2": "current", "1.0.1": "stale", "1.0.0": "unknown"}
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "PlatformImage"},
+        {"type": "PlatformImage", "urn": "Debian:debian-12"},
+        {"type": "SharedImageVersion", "version": "1.0.0"},
+        {"type": "ManagedImage"},
+        {"type": "ISO", "digest": 5},
+        {"type": ["SharedImageVersion"]},
+        {"description": "of a time before types", "digest": "d"},
+    ],
+)
+def test_what_is_recorded_in_another_form_is_unknown(
+    services: Services, make: Make, source: dict[str, Any]
+) -> None:
+    make(WEB, "1.0.0", source)
+    assert web(services).state == "unknown"
+
+
+def test_a_digest_less_source_whose_time_has_no_zone(services: Services, make: Make) -> None:
+    first = make(BASE, "1.0.0")
+    make(
+        WEB,
+        "1.0.0",
+        {"type": "SharedImageVersion", "id": first.id, "version": "1.0.0", "created": "2026-01-01"},
+    )
+    assert web(services).state in ("stale", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"), [("/a b/web.json", "'/a b/web.json'"), ("<stdin>", "TEMPLATE (the template 'web')")]
+)
+def test_what_to_do_can_be_pasted(services: Services, make: Make, file: str, words: str) -> None:
+    first = make(BASE, "1.0.0")
+    run = RunDirectory.create(services.home)
+    run.record.template.file = file
+    run.save()
+    make(WEB, "1.0.0", from_version(first), template="web", run_id=run.run_id)
+    make(BASE, "1.1.0")
+    assert web(services).todo == f"build run {words}"
+
+
 def test_a_channel_decides_when_it_was_the_source(services: Services, make: Make) -> None:
     first = make(BASE, "1.0.0")
     services.registry.set_channel(BASE, "prod", "1.0.0")
@@ -212,16 +254,6 @@ def test_what_is_not_known_is_said(services: Services, make: Make) -> None:
     assert said(services) == ("unknown", "nothing is recorded of what it was made from")
     make(WEB, "1.1.0", {"type": "x-Tape"})
     assert said(services) == ("unknown", "a source of type x-Tape does not tell")
-
-
-def test_the_command_names_the_template_of_the_run(services: Services, make: Make) -> None:
-    run = RunDirectory.create(services.home)
-    run.record.template.file = "web.json"
-    run.save()
-    first = make(BASE, "1.0.0")
-    make(WEB, "1.0.0", from_version(first), run_id=run.run_id)
-    make(BASE, "2.0.0")
-    assert web(services).todo == "build run web.json"
 
 
 def test_scopes_and_the_exit_code(services: Services, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
