@@ -68,9 +68,9 @@ def add(
     source has something newer by then. With none of them, a SourceImage trigger in the file says when.
     """
     from builder.as_json import to_json
-    from builder.jobs import jobs_of
+    from builder.jobs import check_places, jobs_of
     from builder.registry.holder import this_host
-    from builder.schedule.checks import check_repeatable, check_source_trigger
+    from builder.schedule.checks import check_keep_last, check_repeatable, check_source_trigger
     from builder.schedule.record import Schedule
     from builder.schedule.work import Arguments
     from builder.settings import Home
@@ -92,6 +92,9 @@ def add(
         on_source_change = True  # AIB's SourceImage, declared beside the template
     trigger = _trigger(cron, every, zone, jitter, on_source_change=on_source_change)
     check_repeatable(jobs)
+    check_places(jobs, output_dir.absolute())
+    if keep_last is not None:
+        check_keep_last(jobs)
     if on_source_change:
         check_source_trigger(jobs)
     label = name or jobs[0].template.name

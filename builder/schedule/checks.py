@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from builder.errors import PreflightError
+from builder.errors import PreflightError, UsageError
 from templates.arm_id import parse_gallery_image, parse_image_version
 from templates.model.distribute import SharedImageDistributor
 from templates.model.source import IsoSource, PlatformImageSource, SharedImageVersionSource
@@ -46,3 +46,13 @@ def check_source_trigger(jobs: Sequence[Job]) -> None:
                 "it never has something newer.",
                 hint="Name version latest in the template, or schedule it by --cron or --every.",
             )
+
+
+def check_keep_last(jobs: Sequence[Job]) -> None:
+    """Raises UsageError when no target makes versions, of which some could be kept."""
+    targets = [target for job in jobs for target in job.template.properties.distribute]
+    if not any(isinstance(target, SharedImageDistributor) for target in targets):
+        raise UsageError(
+            "--keep-last is about versions of image definitions, and no target is of type SharedImage.",
+            hint="Leave it out: a VHD or a managed image replaces the one of before.",
+        )

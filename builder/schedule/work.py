@@ -113,11 +113,13 @@ class Work:
     def build(self, schedule: Schedule) -> Ended:
         """Build all templates of the file. How that ended is the result, also when it could not begin."""
         from builder.engine import BuildOptions
+        from builder.jobs import check_places
         from builder.together.crew import Crew, builds_of
 
         try:
             reading, jobs = self._read(schedule)
             arguments = Arguments.of(schedule.arguments)
+            check_places(jobs, Path(arguments.output_dir))
             builds = builds_of(reading, jobs, Path(arguments.output_dir), BuildOptions(on_error="cleanup"))
         except GoldsmithError as error:
             return Ended("Failed", message=_line(error))

@@ -102,6 +102,7 @@ def test_added_listed_paused_resumed_removed(capsys: pytest.CaptureFixture[str],
         (SOURCE, "", ["--every", "7d", "--name", "a b"], "is no name for a schedule"),
         ({**SOURCE, "version": "12.1.0"}, "", ["--on-source-change"], "is fixed to version 12.1.0"),
         (SOURCE, "/versions/1.0.0", ["--every", "7d"], "names version 1.0.0, which can be made once only"),
+        (SOURCE, "", ["--every", "7d", "--keep-last", "3"], "no target is of type SharedImage"),
         (SOURCE, "", ["--every", "7d", "--var-file", "nothing.json"], "--var-file"),
     ],
 )
@@ -154,6 +155,21 @@ def test_a_name_that_is_no_text_is_said(capsys: pytest.CaptureFixture[str]) -> N
     for words in (["schedule", "add", "\udcff.json", "--every", "7d"], ["run", "\udcff.json"]):
         assert main(words) == 2
         assert "\\udcff.json: the file's name is not UTF-8." in capsys.readouterr().err
+
+
+def test_two_templates_of_a_file_do_not_replace_each_others_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    one = json.loads(Path(template()).read_text())
+    both = {"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"}
+    both |= {"contentVersion": "1.0.0.0", "resources": [one, one | {"name": "db"}]}
+    Path("both.json").write_text(json.dumps(both))
+    assert main(["schedule", "add", "both.json", "--every", "7d"]) == 2
+    assert "'web' and 'db' would both write" in capsys.readouterr().err
+    assert main(["schedule", "add", "web.json", "--every", "7d"]) == 0
+    Path("both.json").replace("web.json")
+    capsys.readouterr()
+    assert main(["schedule", "run", "web", "--json"]) == 1
+    (look,) = json.loads(capsys.readouterr().out)
+    assert "would both write" in look["ended"]["message"]
 
 
 def test_a_template_that_was_removed_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
