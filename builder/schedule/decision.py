@@ -42,7 +42,7 @@ def decide(schedule: Schedule, now: datetime) -> Decision:
 
 
 def _by_time(schedule: Schedule, now: datetime) -> Decision:
-    trigger, key = schedule.trigger, schedule.name
+    trigger, key = schedule.trigger, _key(schedule)
     if schedule.handled_at > now + _AHEAD:
         return Decision("due", f"the clock was put back from {schedule.handled_at:%Y-%m-%d %H:%M} UTC", now)
     found = trigger.last_due(key, schedule.handled_at, now)
@@ -53,6 +53,11 @@ def _by_time(schedule: Schedule, now: datetime) -> Decision:
     return Decision("due", reason, due, missed)
 
 
+def _key(schedule: Schedule) -> str:
+    """What spreads its times: schedules of one name on many machines are not to begin at once."""
+    return f"{schedule.host}/{schedule.name}"
+
+
 def next_at(schedule: Schedule, now: datetime) -> datetime | None:
     """When it is built next, as far as can be told; None when it is not, or on a new source."""
     decision = decide(schedule, now)
@@ -61,7 +66,7 @@ def next_at(schedule: Schedule, now: datetime) -> datetime | None:
     if decision.action == "running":
         if schedule.trigger.kind == "source":
             return None
-        return schedule.trigger.next_due(schedule.name, schedule.handled_at, now)
+        return schedule.trigger.next_due(_key(schedule), schedule.handled_at, now)
     return decision.next_at
 
 

@@ -14,6 +14,7 @@ from builder.errors import ConflictError, InUseError, NotFoundError, PreflightEr
 from builder.registry import holder, schedules, sqlite
 from builder.registry.store import Registry
 from builder.run_record import RunRecord, TemplateRef
+from builder.schedule.decision import next_at
 from builder.schedule.notices import notice_of
 from builder.schedule.record import Ended, Schedule
 from builder.schedule.scheduler import Look, Scheduler
@@ -189,6 +190,13 @@ def test_a_clock_that_was_years_ahead_does_not_stop_it(bench: Bench, trigger: Tr
     assert begun[-1].startswith("the clock was put back from 2099-01-01")
     assert bench.look("2026-11-21 12:10") == ["wait"]
     assert bench.look("2026-11-22 12:10") == ["succeeded"]
+
+
+def test_jitter_spreads_the_same_schedule_of_many_machines(bench: Bench) -> None:
+    one = bench.add(trigger=Trigger("cron", "0 3 * * *", jitter=3600))
+    moments = {next_at(replace(one, host=f"machine-{number}"), START) for number in range(8)}
+    assert len(moments) > 5
+    assert next_at(one, START) == next_at(one, START + timedelta(hours=1))
 
 
 def test_a_clock_that_is_put_back_a_little_builds_nothing_twice(bench: Bench) -> None:
