@@ -36,8 +36,11 @@ def decide(schedule: Schedule, now: datetime) -> Decision:
         return Decision("deactivated", schedule.reason)
     if schedule.running:
         return Decision("running", f"a build runs since {schedule.started_at:%Y-%m-%d %H:%M} UTC")
-    if schedule.not_before is not None and now < schedule.not_before <= now + LONGEST_PAUSE:
-        return Decision("wait", f"held back after {_times(schedule.failures)}", next_at=schedule.not_before)
+    if schedule.not_before is not None and now < schedule.not_before <= now + LONGEST_PAUSE + _AHEAD:
+        why = (
+            f"after {_times(schedule.failures)}" if schedule.failures else "since it was distributed in part"
+        )
+        return Decision("wait", f"held back {why}", next_at=schedule.not_before)
     return _by_time(schedule, now)
 
 
@@ -82,12 +85,16 @@ class Standing:
 
 def standing(schedule: Schedule, ended: Ended, now: datetime, most: int) -> Standing:
     """After `ended`: a failure holds it back, `most` of them in a row end it (as AIB's triggers do); a good
-    build forgets them. One that was cancelled, or delivered in part, changes nothing.
+    build forgets them. One that was cancelled, or delivered in part, changes nothing; but what waits for a
+    new source, which that one still is, would build a version for each look.
     """
     if ended.outcome in ("Succeeded", "Unchanged"):
         return Standing(0, None, deactivated=False, reason="")
     if ended.outcome != "Failed":
-        return Standing(schedule.failures, None, deactivated=False, reason="")
+        again = schedule.trigger.kind == "source" and ended.outcome == "PartiallySucceeded"
+        return Standing(
+            schedule.failures, now + LONGEST_PAUSE if again else None, deactivated=False, reason=""
+        )
     failures = schedule.failures + 1
     pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE)
     if failures < most:

@@ -297,6 +297,18 @@ def test_a_failed_build_of_a_new_source_is_tried_again(bench: Bench) -> None:
     assert bench.look("2026-11-20 12:25") == ["succeeded"]
 
 
+def test_a_new_source_that_was_distributed_in_part_is_not_built_at_each_look(bench: Bench) -> None:
+    bench.add(trigger=Trigger("source"), on_change=True)
+    bench.work.results = [Ended("PartiallySucceeded")] * 2
+    assert bench.look("2026-11-20 12:10") == ["partiallysucceeded"]
+    assert bench.told[-1].detail.endswith("; not again before 2026-11-21 12:15 UTC")
+    assert bench.look("2026-11-20 12:25") == ["wait"]
+    assert bench.look("2026-11-21 12:00") == ["wait"]
+    assert bench.look("2026-11-21 12:15") == ["partiallysucceeded"]
+    assert bench.look("2026-11-22 12:20") == ["succeeded"]
+    assert bench.look("2026-11-22 12:40") == ["unchanged"]
+
+
 def test_a_paused_one_is_not_built_and_not_caught_up(bench: Bench) -> None:
     bench.add()
     bench.registry.pause_schedule("web", bench.clock.time)
