@@ -143,7 +143,7 @@ def _show_usage(error: Any, out: TextIO, *, machine: bool) -> None:  # noqa: ANN
 
 def _show_crash(error: BaseException, out: TextIO, argv: Sequence[str], *, machine: bool) -> None:
     text = scrub_known("".join(traceback.format_exception(error)))
-    place = _crash_file(text, argv)
+    place = crash_file(text, argv)
     if os.environ.get("GOLDSMITH_DEBUG") == "1":
         out.write(text)
     _write(
@@ -159,7 +159,7 @@ def _show_crash(error: BaseException, out: TextIO, argv: Sequence[str], *, machi
     )
 
 
-def _crash_file(text: str, argv: Sequence[str]) -> Path | None:
+def crash_file(text: str, argv: Sequence[str]) -> Path | None:
     """Where the traceback was written; None when nothing can be written in the home."""
     try:
         from builder.settings import Home

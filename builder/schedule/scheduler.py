@@ -7,11 +7,12 @@ to be in the registry, where a crash, another process and `build status` find it
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from builder.errors import GoldsmithError, NotFoundError
 from builder.registry.holder import this_host
@@ -27,6 +28,7 @@ POLL = timedelta(minutes=15)
 """How often sources are looked at, and schedules that somebody may have changed."""
 _SHORTEST = timedelta(seconds=1)
 UNCHANGED = "Unchanged"
+_Done = TypeVar("_Done")
 
 
 class Worker(Protocol):
@@ -127,20 +129,19 @@ class Scheduler:
             return Look(schedule.name, decision.action, decision.reason)
         claimed = self._registry.claim_schedule(schedule.name, now)
         if claimed is None:
-            return Look(schedule.name, "running", "another process was faster")
+            return Look(schedule.name, "running", "another process was faster, or it was changed")
         schedule, decision = claimed
         if schedule.on_change:
-            try:
-                source = self._worker.source(schedule)
-            except GoldsmithError as error:
-                return self._end(schedule, Ended("Failed", message=error.message))
+            source = _done(self._worker.source, schedule)
+            if isinstance(source, Ended):
+                return self._end(schedule, source)
             if not source.differs(schedule.source_version, schedule.source):
                 return self._end(schedule, Ended(UNCHANGED, schedule.run_id, "the source is the same"))
         return self._build(schedule, decision.reason)
 
     def _build(self, schedule: Schedule, reason: str) -> Look:
         self._tell(Look(schedule.name, "begins", reason))
-        return self._end(schedule, self._worker.build(schedule))
+        return self._end(schedule, _done(self._worker.build, schedule))
 
     def _end(self, schedule: Schedule, ended: Ended) -> Look:
         now = self._clock.now()
@@ -177,6 +178,26 @@ class Scheduler:
             if (at := decide(schedule, now).next_at) is not None and schedule.trigger.kind != "source"
         ]
         return max(_SHORTEST, min([self._poll, *(at - now for at in times)]))
+
+
+def _done(work: Callable[[Schedule], _Done], schedule: Schedule) -> _Done | Ended:
+    """What `work` makes of it, or how it failed: one schedule's trouble, even a mistake of ours, must not
+    keep the others from being built.
+    """
+    from builder.cli.errors import crash_file
+    from builder.redact import scrub_known
+    from builder.schedule.work import line_of
+
+    try:
+        return work(schedule)
+    except GoldsmithError as error:
+        return Ended("Failed", message=line_of(error))
+    except Exception as error:
+        text = scrub_known("".join(traceback.format_exception(error)))
+        place = crash_file(text, ("schedule", "run", schedule.name))
+        where = f"; the traceback is in {place}" if place else ""
+        said = scrub_known(f"internal error: {type(error).__name__}: {error}")
+        return Ended("Failed", message=f"{said}{where}")
 
 
 class SystemClock:

@@ -122,7 +122,7 @@ class Work:
             check_places(jobs, Path(arguments.output_dir))
             builds = builds_of(reading, jobs, Path(arguments.output_dir), BuildOptions(on_error="cleanup"))
         except GoldsmithError as error:
-            return Ended("Failed", message=_line(error))
+            return Ended("Failed", message=line_of(error))
         codes = Crew(builds, 1, self._shown, stop_seconds=self._settings.cleanup_timeout).run()
         records = [record for build in builds if (record := self._record(build.run_id)) is not None]
         ended = self._ended(schedule, codes, records)
@@ -216,7 +216,8 @@ def source_of(home: Home, settings: Settings, job: Job) -> SourceNow:
     return SourceNow(source.exact_version, source.identity)
 
 
-def _line(error: GoldsmithError) -> str:
+def line_of(error: GoldsmithError) -> str:
+    """An error in one line."""
     from builder.ui.failure import error_to_dict, one_line
 
     return " ".join((one_line(error_to_dict(error)), *error.details)).splitlines()[0]

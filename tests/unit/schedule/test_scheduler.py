@@ -290,6 +290,28 @@ def test_a_source_that_is_gone_is_a_failure(bench: Bench) -> None:
     assert bench.registry.find_schedule("web").message == "There is no gallery 'team'."
 
 
+@pytest.mark.parametrize("part", ["source", "build"])
+def test_a_mistake_of_ours_in_one_keeps_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str
+) -> None:
+    monkeypatch.setenv("GOLDSMITH_HOME", str(tmp_path / "home"))
+    bench.add("a", on_change=True)
+    bench.add("b")
+    real = getattr(bench.work, part)
+
+    def broken(schedule: Schedule) -> object:
+        if schedule.name == "a":
+            raise KeyError("urn")
+        return real(schedule)
+
+    monkeypatch.setattr(bench.work, part, broken)
+    assert bench.look("2026-11-21 03:00") == ["failed", "succeeded"]
+    message = bench.registry.find_schedule("a").message
+    assert message.startswith("internal error: KeyError: 'urn'; the traceback is in ")
+    assert "KeyError" in Path(message.rpartition(" in ")[2]).read_text()
+    assert bench.registry.find_schedule("a").failures == 1
+
+
 def test_a_failed_build_of_a_new_source_is_tried_again(bench: Bench) -> None:
     bench.add(trigger=Trigger("source"), on_change=True)
     bench.work.results = [Ended("Failed", message="no network")]
