@@ -50,7 +50,7 @@ def next_of(record: Schedule, now: datetime) -> str:
         return "never"
     when = next_at(record, now)
     if when is None:
-        return "on a new source"
+        return "on a new source" if record.trigger.kind == "source" else "unknown"
     return "now" if when <= now else f"{when:{_FORMAT}}"
 
 

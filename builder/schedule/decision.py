@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from builder.errors import UsageError
 from builder.schedule.record import Ended, Schedule
 
-Action = Literal["due", "wait", "paused", "deactivated", "running"]
+Action = Literal["due", "wait", "paused", "deactivated", "running", "unknown"]
 FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(days=1)
 # A time that was dealt with and is so far ahead was told by a clock that was wrong.
@@ -41,7 +43,10 @@ def decide(schedule: Schedule, now: datetime) -> Decision:
             f"after {_times(schedule.failures)}" if schedule.failures else "since it was distributed in part"
         )
         return Decision("wait", f"held back {why}", next_at=schedule.not_before)
-    return _by_time(schedule, now)
+    try:
+        return _by_time(schedule, now)
+    except UsageError as error:  # a time zone that this machine does not have, or has no more
+        return Decision("unknown", error.message)
 
 
 def _by_time(schedule: Schedule, now: datetime) -> Decision:
@@ -67,9 +72,10 @@ def next_at(schedule: Schedule, now: datetime) -> datetime | None:
     if decision.action == "due":
         return None if schedule.trigger.kind == "source" else now
     if decision.action == "running":
-        if schedule.trigger.kind == "source":
-            return None
-        return schedule.trigger.next_due(_key(schedule), schedule.handled_at, now)
+        if schedule.trigger.kind != "source":
+            with suppress(UsageError):
+                return schedule.trigger.next_due(_key(schedule), schedule.handled_at, now)
+        return None
     return decision.next_at
 
 

@@ -54,7 +54,7 @@ class Clock(Protocol):
 @dataclass(frozen=True, slots=True)
 class Look:
     """What was done with one schedule: `action` is how it ended (succeeded, unchanged, failed, deactivated)
-    or why nothing was done (wait, paused, running). `recovered`: it had failed before.
+    or why nothing was done (wait, paused, running, unknown). `recovered`: it had failed before.
     """
 
     name: str

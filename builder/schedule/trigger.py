@@ -48,7 +48,7 @@ class Trigger:
 
     def next_due(self, key: str, handled: datetime, now: datetime) -> datetime:
         """The first moment after `now` at which it is due, jitter included; `key` names the schedule, and
-        `handled` is its last time.
+        `handled` is its last time. Raises UsageError for a time zone that is not of this machine.
         """
         if self.kind == "source":
             return now
@@ -63,7 +63,8 @@ class Trigger:
 
     def last_due(self, key: str, handled: datetime, now: datetime) -> tuple[datetime, int] | None:
         """The newest time after `handled` that has come, and how many came before it and were missed;
-        None when none has. Times are those of the expression, without the jitter.
+        None when none has. Times are those of the expression, without the jitter. Raises UsageError as
+        `next_due` does.
         """
         if self.kind == "source":
             return (now, 0)
@@ -77,13 +78,7 @@ class Trigger:
     def check(self) -> None:
         """Raises UsageError for an expression, a duration or a time zone that is none."""
         if self.kind == "cron":
-            try:
-                zone = ZoneInfo(self.zone)
-            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-                raise UsageError(
-                    f"'{self.zone}' is no time zone of this machine.",
-                    hint="For example: Europe/Berlin, or UTC.",
-                ) from error
+            zone = self._zone
             try:
                 if len(self.spec.split()) != _FIELDS:  # with six the library reads seconds first
                     raise CronSimError(f"There are {_FIELDS} fields in a time")
@@ -96,6 +91,16 @@ class Trigger:
         elif self.kind == "every":
             period(self.spec)
 
+    @property
+    def _zone(self) -> ZoneInfo:
+        try:
+            return ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise UsageError(
+                f"'{self.zone}' is no time zone of this machine.",
+                hint="For example: Europe/Berlin, or UTC.",
+            ) from error
+
     def _times(self, handled: datetime, after: datetime) -> Iterator[datetime]:
         """The times after both, at most nine years of them."""
         if self.kind == "every":
@@ -103,7 +108,7 @@ class Trigger:
             first = max((after - handled) // step, 0) + 1
             return (handled + step * number for number in itertools.count(first))
         begin = max(after, handled)
-        times = CronSim(self.spec, begin.astimezone(ZoneInfo(self.zone)))
+        times = CronSim(self.spec, begin.astimezone(self._zone))
         return (time.astimezone(UTC) for time in itertools.takewhile(lambda t: t - begin < _HORIZON, times))
 
     def _count(self, after: datetime, before: datetime) -> int:

@@ -192,6 +192,15 @@ def test_a_clock_that_was_years_ahead_does_not_stop_it(bench: Bench, trigger: Tr
     assert bench.look("2026-11-22 12:10") == ["succeeded"]
 
 
+def test_a_time_zone_that_is_not_here_any_more_keeps_no_other(bench: Bench) -> None:
+    bench.add("a", Trigger("cron", "0 3 * * *", "Mars/Olympus"))
+    bench.add("b")
+    assert bench.look("2026-11-21 03:00") == ["unknown", "succeeded"]
+    assert "'Mars/Olympus' is no time zone of this machine." in {look.detail for look in bench.told}
+    assert next_at(bench.registry.find_schedule("a"), START) is None
+    assert next_at(replace(bench.registry.find_schedule("a"), running=True, started_at=START), START) is None
+
+
 def test_jitter_spreads_the_same_schedule_of_many_machines(bench: Bench) -> None:
     one = bench.add(trigger=Trigger("cron", "0 3 * * *", jitter=3600))
     moments = {next_at(replace(one, host=f"machine-{number}"), START) for number in range(8)}
