@@ -112,7 +112,8 @@ def _registered(home: Home, registry: Reclaimer, report: GcReport, audit_days: f
         for version in registry.reclaim(dry_run=report.dry_run).versions:
             report.removed.append(GcItem("reservation", version, "reserved by a build that is gone"))
         for orphan in registry.remove_orphans(lambda run: _lives(home, run), dry_run=report.dry_run):
-            name = str(orphan.path.relative_to(home.root))
+            path = orphan.path  # outside the home where a region has a folder of its own
+            name = str(path.relative_to(home.root) if path.is_relative_to(home.root) else path)
             item = GcItem("orphan", name, "no image or version names it", orphan.size, orphan.path)
             report.removed.append(item)
         with suppress(EnvironmentProblem):  # a database may let nobody but its owner forget

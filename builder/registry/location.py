@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_FILE = re.compile(r"[^/]+/[^/]+/\d+\.\d+\.\d+/(\.os(-\w+)*\.vhd\.part|os(-\w+)*\.vhd)", re.ASCII)
+
 
 def is_url(location: str) -> bool:
     """Whether it is a URL, not a path."""
@@ -39,6 +43,25 @@ def disk_of(location: str, lun: int | None) -> str:
 def folder_of(location: str) -> str:
     """The folder it lies in."""
     return location.rpartition("/")[0]
+
+
+def below_place(location: str) -> str:
+    """Gallery, definition, number and file: what stays of it when its place gets another name.
+
+    >>> below_place("/mnt/west/team/web/1.0.0/os.vhd")
+    'team/web/1.0.0/os.vhd'
+    """
+    return "/".join(location.rsplit("/", 4)[1:])
+
+
+def is_file_of_copy(inner: str) -> bool:
+    """Whether what lies at `inner` in a place has the name of a copy's file, whole or half made. Whoever
+    gives a region a folder may have other disks in it.
+
+    >>> is_file_of_copy("team/web/1.0.0/os-2-lun0.vhd"), is_file_of_copy("backup/web.vhd")
+    (True, False)
+    """
+    return _FILE.fullmatch(inner) is not None
 
 
 def _with(location: str, suffix: str) -> str:

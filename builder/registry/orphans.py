@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from builder.registry import holder, rules
-from builder.registry.location import disk_of, is_url
+from builder.registry.location import below_place, disk_of, is_file_of_copy, is_url
 from builder.registry.part import Part
 from builder.registry.places import MARKER, remove_file
 from builder.registry.records import Orphan, Reclaimed
@@ -57,8 +57,16 @@ class Orphans(Part):
             }
             mine = self._own_folders(session)
             found = [f for f in _vhds(self.home.images, known) if not is_live_run(_run_of(f))]
+            astray = self._astray(known)
             for root in (*_listed(self.home.regions), *mine):
-                found += [f for f in _vhds(root, known) if f.relative_to(root).parts[:3] not in reserved]
+                for file in _vhds(root, known):
+                    inner = file.relative_to(root)
+                    # A folder that somebody gave a region may hold disks of theirs, and may have been moved.
+                    ours = root not in mine or (
+                        is_file_of_copy(inner.as_posix()) and inner.as_posix() not in astray
+                    )
+                    if ours and inner.parts[:3] not in reserved:
+                        found.append(file)
             orphans = [Orphan(path, _freed(path)) for path in found]
             for root in (self.home.images, self.home.regions, *mine):
                 orphans += [Orphan(path, 0) for path in _empty_folders(root)]
@@ -75,6 +83,15 @@ class Orphans(Part):
         )
         texts |= {disk_of(location, lun) for location, lun in session.execute(beside)}
         return {os.path.realpath(self._loaded(text)) for text in texts if not is_url(text)}
+
+    def _astray(self, known: set[str]) -> set[str]:
+        """What lies in none of today's folders, below its place: it may be in one of them, under the name
+        that its file system had before.
+        """
+        roots = [os.path.realpath(root) for root in (self.home.root, *self.folders)]
+        return {
+            below_place(path) for path in known if not any(Path(path).is_relative_to(root) for root in roots)
+        }
 
     def _own_folders(self, session: Session) -> list[Path]:
         """The folders of regions outside the home that carry this registry's name."""

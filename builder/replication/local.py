@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.cancellation import checkpoint
-from builder.disk.extents import BLOCK, content_digest, copy_range, data_extents, hard_link, sync_directory
+from builder.disk.extents import (
+    BLOCK,
+    content_digest,
+    copy_range,
+    data_extents,
+    hard_link,
+    part_of,
+    sync_directory,
+    sync_file,
+)
 from builder.distributors.files import READ_ONLY, existing_parent
 from builder.registry.places import MARKER, remove_file
 from builder.replication.place import (
@@ -70,27 +79,26 @@ class LocalPlace:
         """See Place."""
         return str(self.root.joinpath(*folders) / OS_DISK)
 
-    def check(self, identity: str, *, used: bool, take: bool = True) -> None:
+    def check(self, identity: str, *, used: bool, take: bool = True) -> bool:
         """See Place."""
         if not self._marked:
-            return
+            return True
         if not self.root.is_dir():
             raise PlaceError(
                 f"The place of region {self.region}, {self.root}, is not there.",
                 hint="Mount it, or make the folder.",
             )
         with self._explained(self.root):
-            try:
-                found = (self.root / MARKER).read_text(encoding="utf-8")
-            except FileNotFoundError:
+            found = self._marker()
+            if not found:
                 if used:
                     refuse_unmarked(self)
-                if take:
-                    with (self.root / MARKER).open("x", encoding="utf-8") as file:
-                        json.dump({"registry": identity}, file)
-                return
+                if not take:
+                    return False
+                found = self._take(identity)
         if identity not in found:
             refuse_foreign(self, found)
+        return True
 
     def free(self) -> int:
         """Bytes that can be written."""
@@ -187,6 +195,34 @@ class LocalPlace:
                 if name.endswith((".vhd", PART)):
                     path = Path(folder, name)
                     yield str(path), path.lstat().st_blocks * 512
+
+    def _marker(self) -> str:
+        """What the marker says; "" without one, and for one that says nothing: nobody's."""
+        try:
+            return (self.root / MARKER).read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+
+    def _take(self, identity: str) -> str:
+        """Mark the folder as this registry's, and return what the marker says then. It appears whole: others
+        look at the same time, and one that is half written would be somebody else's for ever.
+        """
+        marker = self.root / MARKER
+        part = part_of(marker)
+        try:
+            part.write_text(json.dumps({"registry": identity}), encoding="utf-8")
+            sync_file(part)
+            try:
+                marker.hardlink_to(part)  # unlike a rename it takes the place of nobody's
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, *_NO_LINK}:
+                    raise
+                if not self._marker():
+                    part.replace(marker)
+            sync_directory(self.root)
+        finally:
+            part.unlink(missing_ok=True)
+        return self._marker()
 
     def _piece(self, descriptor: int, source: Reader, start: int, end: int) -> None:
         checkpoint()

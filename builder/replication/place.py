@@ -58,9 +58,10 @@ class Place(Protocol):
     def location(self, *folders: str) -> str:
         """Where the first copy of a version goes: below its gallery, definition and number."""
 
-    def check(self, identity: str, *, used: bool, take: bool = True) -> None:
-        """Whether it can be reached and belongs to the registry `identity`; a place that belongs to none
-        yet is taken (`take`), unless copies should be in it (`used`): then something else is mounted there.
+    def check(self, identity: str, *, used: bool, take: bool = True) -> bool:
+        """Whether it belongs to the registry `identity`. One that belongs to none yet is taken (`take`),
+        unless copies should be in it (`used`): then something else is mounted there. Raises PlaceError for
+        that, for another registry's, and when it cannot be reached.
         """
 
     def size(self, location: str) -> int | None:
@@ -122,6 +123,11 @@ class Places:
         from builder.replication.local import LocalPlace
 
         return LocalPlace(region, path.parents[min(3, len(path.parents) - 1)], marked=False)
+
+    def hold(self, location: str) -> bool:
+        """Whether a location is in the home, or in the place that a region has by the settings now."""
+        roots = [f"{self.of(key).url}/" for key in self._settings.regions]
+        return location.startswith((f"{self._home.regions}/", *roots))
 
     def configured(self) -> list[str]:
         """The keys of the regions that have a setting."""

@@ -90,23 +90,24 @@ class RemotePlace:
         """See Place."""
         return "/".join((self.url, *folders, OS_DISK))
 
-    def check(self, identity: str, *, used: bool, take: bool = True) -> None:
+    def check(self, identity: str, *, used: bool, take: bool = True) -> bool:
         """See Place."""
         with self._explained("reached") as fs:
             marker = f"{self.url}/{MARKER}"
             fs.invalidate_cache()
-            if fs.exists(marker):
-                found = bytes(fs.cat_file(marker)).decode(errors="replace")
-            else:
+            found = bytes(fs.cat_file(marker)).decode(errors="replace") if fs.exists(marker) else ""
+            if not found.strip():  # none, or one whose writer was stopped before a word was in it
                 if used:
                     refuse_unmarked(self)
+                if not take:
+                    return False
                 found = json.dumps({"registry": identity})
-                if take:
-                    self._make_folder(fs, marker)
-                    with fs.open(marker, "wb") as file:
-                        file.write(found.encode())
+                self._make_folder(fs, marker)
+                with fs.open(marker, "wb") as file:
+                    file.write(found.encode())
         if identity not in found:
             refuse_foreign(self, found)
+        return True
 
     def size(self, location: str) -> int | None:
         """See Place."""

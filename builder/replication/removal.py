@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.errors import ConflictError, GoldsmithError
+from builder.registry.location import below_place, is_file_of_copy
 from builder.registry.records import region_key
 from builder.replication.place import PlaceError
 
@@ -58,23 +59,36 @@ def prune(registry: Registry, places: Places, region: str | None = None) -> tupl
     """Remove the files in places outside the home that no version names, and the rests of copies that nobody
     goes on with. Returns what went, and what could not be done.
 
-    Only in places that carry this registry's name. What is being made is named.
+    Only in places that carry this registry's name. What is being made is named. A file is also kept when a
+    version names the like of it somewhere that the settings know no more: its place may be spelled otherwise
+    now, or be mounted elsewhere.
     """
-    removed, problems = [], []
+    removed: list[str] = []
+    problems: list[str] = []
     identity = registry.identity()
     for key in places.configured():
         if region is not None and region_key(region) != key:
             continue
         place = places.of(key)
         try:
-            place.check(identity, used=registry.has_copies(place.url), take=False)
-            found = [location for location, _size in place.files()]
+            if not place.check(identity, used=registry.has_copies(place.url), take=False):
+                continue  # nobody's: what lies there was never ours
+            found = [at for at, _size in place.files() if is_file_of_copy(at.removeprefix(f"{place.url}/"))]
             named, reserved = registry.named_locations()
+            astray = {below_place(one) for one in named if not places.hold(one)}
             named |= {place.staging(location) for location in named if location.startswith(place.url)}
             for location in found:
+                if below_place(_finished(location)) in astray:
+                    continue
                 if location not in named and not any(folders in location for folders in reserved):
                     place.remove(location)
                     removed.append(location)
         except GoldsmithError as error:
             problems.append(error.message)
     return removed, problems
+
+
+def _finished(location: str) -> str:
+    """The name that a half-made copy is to get; any other as it is."""
+    folder, _, name = location.rpartition("/")
+    return f"{folder}/{name[1:].removesuffix('.part')}" if name.startswith(".") else location

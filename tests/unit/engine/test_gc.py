@@ -356,3 +356,10 @@ class TestLock:
         assert path.exists()
         late.release()
         lost.release()
+
+
+def test_what_lay_in_a_region_outside_the_home_is_named_whole(home: Home, tmp_path: Path) -> None:
+    registry = FakeRegistry(home)
+    registry.lost = tmp_path / "west/team/web/1.0.0/os.vhd"
+    report = collect(home, registry)
+    assert [item.name for item in report.removed if item.kind == "orphan"] == [str(registry.lost)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import ExitCode, GoldsmithError
+from builder.replication.local import LocalPlace
 from builder.replication.removal import delete_version, prune
 from builder.replication.session import replicate_all, verify_all
 from replication.conftest import Team, flip
@@ -136,3 +137,68 @@ def test_a_place_of_another_registry_is_left_alone(team: Team, elsewhere: Path) 
     assert foreign.read_bytes() == b"theirs"
     with pytest.raises(GoldsmithError):
         team.places.of("eastus").check(team.registry.identity(), used=False)
+
+
+def test_a_place_with_another_name_loses_nothing(team: Team, elsewhere: Path) -> None:
+    """The only copy may lie in what the settings call otherwise now: a link, another mount point."""
+    before = elsewhere / "before"
+    before.mkdir()
+    team.put(eastus=str(before))
+    version = team.publish()
+    team.add(version, "eastus")
+    team.replicate(version)
+    before.rename(elsewhere / "now")
+    team.put(eastus=str(elsewhere / "now"))
+    copy = elsewhere / "now/team.gallery/web/0.0.1/os.vhd"
+    rest = copy.with_name("os-7.vhd")
+    rest.write_bytes(b"x")
+    assert prune(team.registry, team.places) == ([str(rest)], [])
+    assert team.registry.remove_orphans(lambda _: False) == []
+    assert copy.is_file()
+
+
+def test_other_disks_in_a_folder_are_not_ours(team: Team, elsewhere: Path) -> None:
+    team.put(eastus=str(elsewhere))
+    theirs = [elsewhere / "vms/web.vhd", elsewhere / "team.gallery/web/0.9.0/os.vhd"]
+    for path in theirs:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"theirs")
+    assert prune(team.registry, team.places) == ([], []), "the folder has no marker yet: it is nobody's"
+    version = team.publish()
+    team.add(version, "eastus")
+    team.replicate(version)
+    assert [one.path for one in team.registry.remove_orphans(lambda _: False, dry_run=True)] == theirs[1:]
+    assert prune(team.registry, team.places) == ([str(theirs[1])], [])
+    assert theirs[0].is_file()
+
+
+def test_a_marker_that_says_nothing_is_nobodys(team: Team, elsewhere: Path) -> None:
+    """Whoever wrote it was killed before a word was in it."""
+    marker = elsewhere / ".goldsmith-place.json"
+    marker.write_bytes(b"")
+    team.put(eastus=str(elsewhere))
+    place, identity = team.places.of("eastus"), team.registry.identity()
+    assert not place.check(identity, used=False, take=False)
+    assert place.check(identity, used=False)
+    assert identity in marker.read_text()
+    assert [path.name for path in elsewhere.iterdir()] == [marker.name]
+
+
+def test_two_who_take_a_folder_at_once_both_have_it(
+    team: Team, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team.put(eastus=str(elsewhere))
+    identity = team.registry.identity()
+    looked = LocalPlace._marker
+    others: list[bool] = []
+
+    def look(self: LocalPlace) -> str:
+        found = looked(self)
+        if not others:
+            others.append(False)  # between our look and our taking it, another thread does both
+            others[0] = team.places.of("eastus").check(identity, used=False)
+        return found
+
+    monkeypatch.setattr(LocalPlace, "_marker", look)
+    assert team.places.of("eastus").check(identity, used=False)
+    assert others == [True]
