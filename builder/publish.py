@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         VersionRecord,
     )
     from builder.services import Services
+    from builder.sources.replica import ReplicaFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +98,17 @@ def of_image(record: ImageRecord, run_id: str) -> FinishedImage:
     )
 
 
-def of_version(record: VersionRecord, run_id: str, region: str | None = None) -> FinishedImage:
-    """A gallery version, by its copy in `region` or its own. Raises NotFoundError when there is none on this
+def of_version(record: VersionRecord, run_id: str, files: ReplicaFiles) -> FinishedImage:
+    """A gallery version, by the files of one of its replicas. Raises NotFoundError when they are not on this
     machine.
     """
-    replica = record.replica(region)
-    if replica is None:
-        raise NotFoundError(f"The version {record.id} has no copy{f' in {region}' if region else ''}.")
+    if not files.is_here:
+        raise NotFoundError(
+            f"The version {record.id} lies at {files.location}, not on this machine.",
+            hint="Replicate it to a region that lies here: build gallery version regions ... --add REGION",
+        )
     return FinishedImage(
-        vhd=_there(replica.path, record.id),
+        vhd=_there(files.path, record.id),
         virtual_size=record.size,
         os_type=record.os_type,
         generation=record.generation,
@@ -114,7 +117,7 @@ def of_version(record: VersionRecord, run_id: str, region: str | None = None) ->
         template=record.template,
         run_id=run_id,
         source_version=record.version,
-        data_disks=_data_disks(replica.data_disks, record.id),
+        data_disks=_data_disks(files.data_disks, record.id),
         parent=record.id,
         lineage=record.lineage or {},
     )

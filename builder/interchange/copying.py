@@ -49,7 +49,7 @@ def finished_of(services: Services, text: str, region: str | None = None) -> tup
     record = find_source(registry, text, services.settings.subscription_id)
     if getattr(record, "revoked_at", None) is not None:
         services.bus.warn(f"{record.id} is revoked.", code="Revoked")
-    return record.id, _image(registry, record, services.run_id, region)
+    return record.id, _image(services, registry, record, region)
 
 
 def create_version(
@@ -63,7 +63,7 @@ def create_version(
         if from_home is not None:
             registry = stack.enter_context(_other(from_home))
         record = find_source(registry, source, services.settings.subscription_id)
-        image = _image(registry, record, services.run_id)
+        image = _image(services, registry, record)
         check_parent(record.id, registry, services.bus)
         wanted = replace(wanted, name=record.id, os_state=record.os_state)
         if from_home is not None:
@@ -73,15 +73,17 @@ def create_version(
 
 
 def _image(
-    registry: Registry, record: ImageRecord | VersionRecord, run_id: str, region: str | None = None
+    services: Services, registry: Registry, record: ImageRecord | VersionRecord, region: str | None = None
 ) -> FinishedImage:
     from builder.registry.records import ImageRecord
+    from builder.sources.replica import choose
 
     if isinstance(record, ImageRecord):
-        return of_image(record, run_id)
+        return of_image(record, services.run_id)
     # A version is of the plan that its definition has.
     plan = registry.find_definition(record.definition_id).plan
-    return replace(of_version(record, run_id, region), plan=plan)
+    # Not one that is known to be damaged: what was made of it would have its own digest right.
+    return replace(of_version(record, services.run_id, choose(record, services, region)), plan=plan)
 
 
 @contextmanager

@@ -42,18 +42,20 @@ class ReplicaFiles:
         return Path(self.location)
 
 
-def choose(version: VersionRecord, services: Services) -> ReplicaFiles:
+def choose(version: VersionRecord, services: Services, region: str | None = None) -> ReplicaFiles:
     """A complete replica whose files are there: one of the version's own region, else one on this machine,
-    else one at a URL; a note says when it is not the first choice. Raises NotFoundError.
+    else one at a URL; a note says when it is not the first choice. With a `region` only of that one. Raises
+    NotFoundError.
     """
-    main = version.replica()
+    main = version.replica(region)
     if main is None:
         raise NotFoundError(
-            f"The gallery version {version.id} has no copy in any region.",
+            f"The gallery version {version.id} has no copy in {region or 'any region'}.",
             hint="Replicate it, or build it again.",
         )
     own = region_key(main.region)
-    found = [files for replica in version.replicas for files in _files(replica)]
+    replicas = version.replicas if region is None else (main,)
+    found = [files for replica in replicas for files in _files(replica)]
     found.sort(key=lambda files: (not files.is_here, region_key(files.region) != own))
     problems: list[str] = []
     for files in found:
@@ -69,7 +71,7 @@ def choose(version: VersionRecord, services: Services) -> ReplicaFiles:
         problems.append(problem)
     if not found:
         raise NotFoundError(
-            f"No replica of the gallery version {version.id} is complete.",
+            f"No replica of the gallery version {version.id}{f' in {region}' if region else ''} is complete.",
             hint="Make one: build gallery replicate; or build it again.",
         )
     check_there(found[0].path, f"the gallery version {version.id}")  # says what is gone

@@ -129,3 +129,19 @@ def test_names_of_sources_and_targets(image: ImageRecord, at_work: Services) -> 
     assert parse_target(registry, WEB) == WEB
     with pytest.raises(UsageError, match="no number"):
         parse_target(registry, "team.gallery/web/latest")
+
+
+def test_a_replica_known_to_be_damaged_is_no_source(image: ImageRecord, at_work: Services) -> None:
+    regions = [TargetRegion(name="westus"), TargetRegion(name="eastus")]
+    made = create_version(at_work, "web", Wanted(WEB, regions))
+    own, other = made.replica("westus"), made.replica("eastus")
+    assert own is not None and other is not None
+    registry = at_work.registry
+    registry.copy_damaged(made.id, own.location, "its content is another")
+    assert finished_of(at_work, made.id)[1].vhd == other.path
+    with pytest.raises(NotFoundError, match="in westus is complete"):
+        finished_of(at_work, made.id, "westus")
+    registry.copy_damaged(made.id, other.location, "its content is another")
+    with pytest.raises(NotFoundError, match="No replica"):
+        create_version(at_work, made.id, Wanted(WEB))
+    assert len(registry.list_versions()) == 1
