@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,11 @@ from builder.cli.output import human_size, print_json, print_table
 from builder.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from builder.registry.records import CopyRecord, VersionRecord
+    from builder.registry.records import CopyRecord, ReplicaRecord, VersionRecord
     from builder.registry.store import Registry
     from builder.replication.place import Places
+
+_NUMBER = re.compile("[0-9]{1,9}")
 
 Versions = Annotated[
     list[str] | None,
@@ -49,7 +52,8 @@ def replicate(
         return
     if not versions and not all_:
         raise UsageError("Which versions?", hint="Name them, or say --all.")
-    wanted = _ids(registry, versions) if versions else [one.id for one in registry.list_incomplete(region)]
+    found = _records(registry, versions, region) if versions else registry.list_incomplete(region)
+    wanted = [one.id for one in found]
     code = replicate_all(registry, _places(), wanted, region=region, jobs=jobs or _jobs(), json=json)
     if code != ExitCode.OK:
         raise typer.Exit(int(code))
@@ -60,11 +64,13 @@ def status(versions: Versions = None, *, region: Region = None, json: Json = Fal
     from builder.as_json import to_json
 
     registry = open_registry()
-    wanted = _ids(registry, versions) if versions else [one.id for one in registry.list_incomplete(region)]
-    records = [registry.find_version(one) for one in wanted]
+    records = _records(registry, versions, region) if versions else registry.list_incomplete(region)
     if json:
         print_json(
-            [{"id": one.id, "version": one.version, "regions": to_json(one.replicas)} for one in records]
+            [
+                {"id": one.id, "version": one.version, "regions": to_json(_regions_of(one, region))}
+                for one in records
+            ]
         )
         return
     if not records:
@@ -96,7 +102,9 @@ def verify(
     registry = open_registry()
     if not names and not all_:
         raise UsageError("Which versions?", hint="Name versions, definitions or galleries, or say --all.")
-    wanted = [one for name in names for one in _below(registry, name)] if names else _below(registry, "")
+    found = [one for name in names or [""] for one in _below(registry, name)]
+    _require_region(found, region)
+    wanted = list(dict.fromkeys(one.id for one in found))
     code = verify_all(
         registry, _places(), wanted, region=region, repair=repair, jobs=jobs or _jobs(), json=json
     )
@@ -153,20 +161,26 @@ def change_regions(
 
     Without an option: show them. The region of the image definition cannot be removed.
     """
+    from builder.as_json import to_json
     from builder.replication.changing import RegionChange, change
     from builder.replication.session import replicate_all
 
     registry, places = open_registry(), _places()
     wanted = RegionChange(_counts(add, 1), tuple(remove or ()), _counts(set_, None), storage)
-    identity = _ids(registry, [version])[0]
+    identity = _records(registry, [version])[0].id
     if wanted.is_empty:
+        if storage is not None:
+            raise UsageError("--storage: of which region?", hint="Name it with --set REGION=N or --add.")
         status([identity], json=json)
         return
     record, left = change(registry, places, identity, wanted)
     for location, why in left:
         typer.echo(f"warning: {location} stays: {why}", err=True)
     if no_wait:
-        typer.echo(f"Noted. Replicate: build gallery replicate {version}")
+        if json:
+            print_json({"id": record.id, "version": record.version, "regions": to_json(record.replicas)})
+        else:
+            typer.echo(f"Noted. Replicate: build gallery replicate {version}")
         return
     code = replicate_all(registry, places, [record.id], region=None, jobs=jobs or _jobs(), json=json)
     if code != ExitCode.OK:
@@ -175,8 +189,7 @@ def change_regions(
 
 def print_regions(record: VersionRecord, region: str | None = None) -> None:
     """Print a version's regions, each replica on a line."""
-    from builder.registry.records import region_key
-
+    regions = _regions_of(record, region)
     rows = [
         (
             one.region,
@@ -187,14 +200,13 @@ def print_regions(record: VersionRecord, region: str | None = None) -> None:
             f"{copy.verified_at:%Y-%m-%d %H:%M}" if copy.verified_at else "",
             copy.location,
         )
-        for one in record.replicas
-        if region is None or region_key(one.region) == region_key(region)
+        for one in regions
         for copy in one.copies
     ]
     name = "/".join((*record.id.split("/")[8:11:2], record.version))
     columns = ("Region", "Usable", "Replica", "State", "Progress", "Checked (UTC)", "File")
     print_table(columns, rows, title=name if sys.stdout.isatty() else None)
-    for one in record.replicas:
+    for one in regions:
         for copy in one.copies:
             if copy.error:
                 typer.echo(f"{one.region}, replica {copy.number}: {copy.error}")
@@ -226,27 +238,50 @@ def _prune(registry: Registry, region: str | None, *, json: bool) -> None:
         raise typer.Exit(int(ExitCode.ENVIRONMENT))
 
 
-def _ids(registry: Registry, names: list[str]) -> list[str]:
-    """The ids of published versions."""
+def _records(registry: Registry, names: list[str], region: str | None = None) -> list[VersionRecord]:
+    """Published versions. Raises NotFoundError when none of them is in `region`."""
     from builder.registry.lookup import version_id
 
-    return [registry.find_version(version_id(registry, name)).id for name in names]
+    found = [registry.find_version(version_id(registry, name)) for name in names]
+    _require_region(found, region)
+    return found
 
 
-def _below(registry: Registry, name: str) -> list[str]:
+def _require_region(versions: list[VersionRecord], region: str | None) -> None:
+    """Raise NotFoundError for a region that none of these is in: a wrong name would pass for good."""
+    from builder.errors import NotFoundError
+
+    if region is None or not versions or any(_regions_of(one, region) for one in versions):
+        return
+    there = sorted({replica.region for one in versions for replica in one.replicas})
+    raise NotFoundError(
+        f"None of these versions has replicas in '{region}'.", details=(f"They are in: {', '.join(there)}",)
+    )
+
+
+def _regions_of(version: VersionRecord, region: str | None) -> tuple[ReplicaRecord, ...]:
+    """The regions of a version, or the one asked for."""
+    from builder.registry.records import region_key
+
+    return tuple(
+        one for one in version.replicas if region is None or region_key(one.region) == region_key(region)
+    )
+
+
+def _below(registry: Registry, name: str) -> list[VersionRecord]:
     """The published versions that a name means: all of them, a gallery's, a definition's, or one."""
     from builder.registry.lookup import definition_id, gallery_id
 
     parts = name.split("/") if name else []
     depth = (len(parts) - 7) // 2 if name.startswith("/") else len(parts)
     if depth == 3:
-        return _ids(registry, [name])
+        return _records(registry, [name])
     if depth == 2:
         definitions = [registry.find_definition(definition_id(registry, name)).id]
     else:
         gallery = registry.find_gallery(gallery_id(registry, name)).id if name else None
         definitions = [one.id for one in registry.list_definitions(gallery)]
-    return [v.id for one in definitions for v in registry.list_versions(one) if v.state == "Succeeded"]
+    return [v for one in definitions for v in registry.list_versions(one) if v.state == "Succeeded"]
 
 
 def _counts(texts: list[str] | None, default: int | None) -> dict[str, int]:
@@ -255,7 +290,7 @@ def _counts(texts: list[str] | None, default: int | None) -> dict[str, int]:
         name, separator, number = text.partition("=")
         if not separator and default is not None:
             number = str(default)
-        if not name or not number.isdigit():
+        if not name or not _NUMBER.fullmatch(number):
             raise UsageError(f"'{text}' is not of the form REGION=N.", hint="For example eastus=2.")
         found[name] = int(number)
     return found

@@ -213,7 +213,7 @@ class Replicas(VersionRows):
                 row.replicas.remove(replica)
             for key, count in (counts or {}).items():
                 replica = _of_region(row, key)
-                replica.count = _at_least_one(count)
+                replica.count = _checked(count, self.limits.replicas)
                 self._fit(replica)
             for key, kind in (storage or {}).items():
                 _of_region(row, key).storage_account_type = kind
@@ -276,7 +276,7 @@ class Replicas(VersionRows):
         row = ReplicaRow(
             region=region.name,
             region_key=region_key(region.name),
-            count=_at_least_one(region.count),
+            count=_checked(region.count, self.limits.replicas),
             storage_account_type=region.storage_account_type,
             path=location,
             size_on_disk=0,
@@ -358,18 +358,25 @@ def _check_change(row: VersionRow, add: Sequence[NewRegion], remove: Collection[
         )
 
 
-def _at_least_one(count: int) -> int:
+def _checked(count: int, most: int) -> int:
+    """One region's: before there are as many rows, while others wait for the lock."""
     if count < 1:
         raise PreflightError("A region has at least one replica.", hint="Remove the region instead.")
+    if count > most:
+        raise _too_many(count, most)
     return count
+
+
+def _too_many(total: int, most: int) -> PreflightError:
+    return PreflightError(
+        f"A version may have {most} replicas; {total} are asked for.", hint="The setting limit_replicas."
+    )
 
 
 def _check_counts(row: VersionRow, most: int) -> None:
     total = sum(replica.count for replica in row.replicas)
     if total > most:
-        raise PreflightError(
-            f"A version may have {most} replicas; {total} are asked for.", hint="The setting limit_replicas."
-        )
+        raise _too_many(total, most)
     if row.replication_mode == "Shallow" and total != 1:
         raise PreflightError(
             "Replication mode Shallow makes no copies: it allows one region with one replica.",

@@ -10,7 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from builder.cli import gallery
-from builder.errors import ConflictError, ExitCode, GoldsmithError, UsageError
+from builder.errors import (
+    ConflictError,
+    ExitCode,
+    GoldsmithError,
+    NotFoundError,
+    PreflightError,
+    UsageError,
+)
 from builder.registry.publishing import BlockedBeforeEndOfLifeError
 from builder.registry.store import Registry
 from builder.settings import Home
@@ -202,3 +209,40 @@ def test_a_file_without_galleries_is_refused(tmp_path: Path) -> None:
     file.write_text(json.dumps({"$schema": SCHEMA, "contentVersion": "1.0.0.0", "resources": []}))
     with pytest.raises(UsageError, match="declares no gallery"):
         call(gallery.app, "deploy", str(file))
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "", "1e3"])
+def test_a_number_of_replicas_that_is_none(publish: Publish, number: str) -> None:
+    publish("1.0.0")
+    with pytest.raises(UsageError, match="REGION=N"):
+        call(gallery.app, "version", "regions", "Team.gallery/web/1.0.0", "--set", f"westus={number}")
+
+
+def test_a_count_beyond_the_limit_is_refused_before_there_are_as_many_rows(publish: Publish) -> None:
+    publish("1.0.0")
+    for option in ("--set", "--add"):
+        region = "westus" if option == "--set" else "eastus"
+        with pytest.raises(PreflightError, match="may have 100 replicas; 999999999 are asked for"):
+            call(gallery.app, "version", "regions", "Team.gallery/web/1.0.0", option, f"{region}=999999999")
+
+
+def test_regions_that_are_only_noted_are_json(publish: Publish) -> None:
+    publish("1.0.0")
+    noted = call_json(
+        gallery.app, "version", "regions", "Team.gallery/web/1.0.0", "--add", "eastus", "--no-wait"
+    )
+    assert [(one["region"], one["state"]) for one in noted["regions"]] == [
+        ("West US", "Completed"),
+        ("eastus", "Replicating"),
+    ]
+    (status,) = call_json(gallery.app, "status", "--region", "eastus")
+    assert [one["region"] for one in status["regions"]] == ["eastus"]
+    with pytest.raises(UsageError, match="--storage: of which region"):
+        call(gallery.app, "version", "regions", "Team.gallery/web/1.0.0", "--storage", "Premium_LRS")
+
+
+@pytest.mark.parametrize("verb", ["verify", "replicate", "status"])
+def test_a_region_that_none_of_them_is_in(publish: Publish, verb: str) -> None:
+    publish("1.0.0")
+    with pytest.raises(NotFoundError, match="None of these versions has replicas in 'mars'"):
+        call(gallery.app, verb, "Team.gallery/web/1.0.0", "--region", "mars")
