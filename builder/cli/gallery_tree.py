@@ -48,8 +48,11 @@ def tree(what: Scope = None, *, json: Json = False) -> None:
     channels: dict[str, list[str]] = {}
     for channel in registry.list_channels():
         channels.setdefault(channel.version_id, []).append(channel.name)
-    newest = {one: registry.newest_version(one) for one in {version.definition_id for version in versions}}
-    latest = frozenset(version.id for version in newest.values() if version is not None)
+    newest: dict[str, str] = {}  # of what the caller sees; the list has the highest numbers first
+    for version in versions:
+        if version.state == "Succeeded" and not version.exclude_from_latest and version.revoked_at is None:
+            newest.setdefault(version.definition_id, version.id)
+    latest = frozenset(newest.values())
     roots = family(Known(versions, registry.list_images(), channels, latest), scope)
     if json:
         print_json(list(_facts(roots)))

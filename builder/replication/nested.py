@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from builder.errors import NotFoundError
 from builder.registry.publishing import refuse_blocked
 from builder.replication.removal import delete_version
 
@@ -32,21 +34,35 @@ class Nested:
 
     def delete(self) -> tuple[list[str], list[str]]:
         """Delete it all: the ids of what went, in that order, and files that stay because their region cannot
-        be reached. Raises ConflictError for a version that is being made or kept until its end of life.
+        be reached. Raises ConflictError for a version that is being made or kept until its end of life, and
+        AuthorizationError, before anything is gone, for what the caller may not delete.
+
+        Not one transaction: who is stopped in between, or meets another one at it, says it once more.
         """
+        self._require_access()
         for version in self.versions:
             refuse_blocked(version)
         gone: list[str] = []
         left: list[str] = []
         # What is being made first: when a build does run, nothing is gone yet.
         for version in sorted(self.versions, key=_is_made):
-            deleted, stays = delete_version(self._registry, self._places, version.id, force=True)
-            gone.append(deleted.id)
-            left += stays
-        gone += [self._registry.delete_definition(one.id).id for one in self.definitions]
+            with suppress(NotFoundError):  # somebody else deletes it all, too
+                deleted, stays = delete_version(self._registry, self._places, version.id, force=True)
+                gone.append(deleted.id)
+                left += stays
+        for definition in self.definitions:
+            with suppress(NotFoundError):
+                gone.append(self._registry.delete_definition(definition.id).id)
         if self._is_gallery:
-            gone.append(self._registry.delete_gallery(self._id).id)
+            with suppress(NotFoundError):
+                gone.append(self._registry.delete_gallery(self._id).id)
         return gone, left
+
+    def _require_access(self) -> None:
+        if self._is_gallery:
+            self._registry.require_access("galleries/delete", self._id)
+        for definition in self.definitions:
+            self._registry.require_access("galleries/images/delete", definition.id)
 
     def __str__(self) -> str:
         """What it is, for people: "2 image definitions and 5 versions"."""

@@ -157,3 +157,25 @@ def test_the_audit(web: Registry, be: Be) -> None:
     assert "create_definition: created" in call("audit", "Team.gallery/web", app=gallery.app)
     with pytest.raises(UsageError, match="--since soon: no span of time"):
         call("audit", "--since", "soon", app=gallery.app)
+
+
+def test_who_may_see_one_version_sees_its_family(publish: Publish, be: Be) -> None:
+    publish("1.0.0")
+    publish("1.0.1")
+    call("grant", "Reader", "--to", "user:bob", "--on", "team.gallery/web/1.0.0")
+    be(Caller("User", "bob"))
+    assert [one["label"] for one in call_json("tree", app=gallery.app) if one["kind"] == "version"] == [
+        "Team.gallery/web/1.0.0"
+    ]
+    assert [one["label"] for one in call_json("stale", app=gallery.app)] == ["Team.gallery/web/1.0.0"]
+
+
+def test_a_forced_deletion_asks_before_anything_is_gone(publish: Publish, web: Registry, be: Be) -> None:
+    publish("1.0.0")
+    call("grant", "Contributor", "--to", "user:bob", "--on", "team.gallery/web/1.0.0")
+    be(Caller("User", "bob"))
+    with pytest.raises(AuthorizationError, match="galleries/images/delete"):
+        call("definition", "delete", "team.gallery/web", "--force", "--yes", app=gallery.app)
+    with pytest.raises(AuthorizationError, match="galleries/delete"):
+        call("delete", "team.gallery", "--force", "--yes", app=gallery.app)
+    assert [one.version for one in web.list_versions(WEB)] == ["1.0.0"]

@@ -3,9 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from registry.conftest import GALLERY, WEB
 
 from builder.errors import ExitCode, GoldsmithError
+from builder.registry.store import Registry
 from builder.replication.local import LocalPlace
+from builder.replication.nested import Nested
 from builder.replication.removal import delete_version, prune
 from builder.replication.session import replicate_all, verify_all
 from replication.conftest import Team, flip
@@ -202,3 +205,24 @@ def test_two_who_take_a_folder_at_once_both_have_it(
     monkeypatch.setattr(LocalPlace, "_marker", look)
     assert team.places.of("eastus").check(identity, used=False)
     assert others == [True]
+
+
+def test_a_forced_deletion_that_stopped_is_finished_by_another(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = [team.publish() for _ in range(3)]
+    both = [Nested(team.registry, team.places, GALLERY) for _ in range(2)]
+    real = Registry.delete_definition
+
+    def stop(self: Registry, arm_id: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Registry, "delete_definition", stop)
+    with pytest.raises(KeyboardInterrupt):
+        both[0].delete()
+    monkeypatch.setattr(Registry, "delete_definition", real)
+    assert team.registry.list_versions() == []
+    gone, left = both[1].delete()  # it looked before the first one began
+    assert (gone, left) == ([WEB, GALLERY], [])
+    assert len(versions) == 3 and team.registry.list_galleries() == []
+    assert list(team.home.regions.rglob("*.vhd")) == []
