@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from builder.errors import GoldsmithError
+from builder.registry.location import is_url
 from builder.replication.removal import delete_version
 from builder.retention import Policy, Verdict, verdicts
 
 if TYPE_CHECKING:
+    from builder.registry.records import VersionRecord
     from builder.registry.store import Registry
     from builder.replication.place import Places
 
@@ -51,12 +56,7 @@ def prune(
         if not verdict.goes:
             yield Pruned(verdict)
             continue
-        freed = sum(
-            file.lstat().st_blocks * 512
-            for replica in verdict.version.replicas
-            for file in replica.files
-            if file.is_file() and file.lstat().st_nlink == 1
-        )
+        freed = _taken(verdict.version)
         problem = ""
         if not dry_run:
             try:
@@ -64,3 +64,15 @@ def prune(
             except GoldsmithError as error:
                 problem, freed = error.message, 0
         yield Pruned(verdict, freed, problem)
+
+
+def _taken(version: VersionRecord) -> int:
+    """Bytes that go with its files: replicas are often names of one file, which goes with the last one."""
+    found: Counter[tuple[int, int]] = Counter()
+    facts: dict[tuple[int, int], os.stat_result] = {}
+    for location in (at for replica in version.replicas for at in replica.locations if not is_url(at)):
+        with suppress(OSError):
+            stat = os.lstat(location)
+            found[stat.st_dev, stat.st_ino] += 1
+            facts[stat.st_dev, stat.st_ino] = stat
+    return sum(one.st_blocks * 512 for key, one in facts.items() if found[key] >= one.st_nlink)

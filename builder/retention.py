@@ -104,7 +104,7 @@ def _latest(versions: Sequence[VersionRecord]) -> dict[str, str]:
     """The ids of the versions that are `latest`, for all or as seen from a region."""
     good = [one for one in versions if one.state == "Succeeded" and one.revoked_at is None]
     found: dict[str, str] = {}
-    general = next((one for one in good if not one.exclude_from_latest), None)
+    general = next((one for one in good if not one.exclude_from_latest and _is_somewhere(one)), None)
     if general is not None:
         found[general.id] = ""
     regions = {region_key(replica.region): replica.region for one in good for replica in one.replicas}
@@ -119,6 +119,11 @@ def _latest(versions: Sequence[VersionRecord]) -> dict[str, str]:
             found.setdefault(one.id, f"in {region}")
             break
     return found
+
+
+def _is_somewhere(version: VersionRecord) -> bool:
+    """As `registry.latest` has it: a copy is complete, or it has no region at all."""
+    return not version.replicas or any(replica.usable for replica in version.replicas)
 
 
 def _has_ended(version: VersionRecord, now: datetime) -> bool:

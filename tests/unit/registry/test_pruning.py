@@ -85,3 +85,18 @@ def test_the_command(
     assert main(["gallery", "prune", WEB, "--keep-last", "1", "--yes"]) == 0
     assert "2 deleted" in capsys.readouterr().out
     assert versions(web) == ["1.0.2"]
+
+
+def test_what_goes_with_the_last_of_its_names_is_counted(web: Registry, publish: Publish) -> None:
+    old = publish("1.0.0", ("West US", "East US"))
+    publish("1.0.1", ("West US", "East US"))
+    first, second = (replica.path for replica in old.replicas)
+    second.unlink()
+    second.hardlink_to(first)
+    places = Places(web.home, Settings())
+    taken = first.stat().st_blocks * 512
+    assert taken
+    assert [one.freed for one in prune(web, places, WEB, Policy(keep_last=1), NOW, dry_run=True)] == [
+        taken,
+        0,
+    ]

@@ -136,3 +136,11 @@ def test_a_revoked_one_is_no_latest() -> None:
 def test_a_policy_that_says_nothing(policy: Policy) -> None:
     with pytest.raises(UsageError):
         policy.check()
+
+
+def test_what_is_latest_for_who_names_no_region_stays() -> None:
+    """The newest has no sound copy any more; the one before is excluded in its region, not everywhere."""
+    broken = ReplicaRecord("westus", 1, "Standard_LRS", Path("/x"), 1, state="Failed", usable=False)
+    excluded = ReplicaRecord("westus", 1, "Standard_LRS", Path("/x"), 1, exclude_from_latest=True)
+    two = [version("2.0.0", replicas=(broken,)), version("1.0.0", replicas=(excluded,))]
+    assert going(two, Policy(keep_last=1)) == []
