@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from builder.disk.data_disk import DataDiskSize
@@ -11,6 +12,7 @@ from builder.distributors.base import ExpectedImage, FinishedDataDisk, FinishedI
 from builder.distributors.shared_image import SharedImageDistributor
 from builder.errors import NotFoundError
 from builder.events import Wait
+from builder.registry.rules import check_end_of_life
 from templates.model.distribute import SharedImageDistributor as SharedImageModel
 from templates.model.distribute import TargetRegion
 
@@ -47,8 +49,10 @@ class Wanted:
 def publish(services: Services, image: FinishedImage, wanted: Wanted) -> VersionRecord:
     """Publish `image`, whose files lie in the home, as a version. All or nothing.
 
-    Raises PreflightError when it does not fit the definition, and what the SharedImage target raises.
+    Raises PreflightError when it does not fit the definition, BadValueError for an end of life that is past,
+    and what the SharedImage target raises.
     """
+    check_end_of_life(wanted.end_of_life, datetime.now(UTC))
     model = SharedImageModel(
         type="SharedImage",
         run_output_name="version",

@@ -34,7 +34,7 @@ Features = Annotated[
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="Instead of all there were; repeated.")
 ]
-_RANGE = re.compile(r"(\d*)-(\d*)|(\d+)")
+_RANGE = re.compile(r"(\d{0,9})-(\d{0,9})|(\d{1,9})", re.ASCII)
 
 
 def described(

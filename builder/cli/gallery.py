@@ -102,11 +102,13 @@ def create(
 ) -> None:
     """Make a gallery; one that is there gets the new description and tags."""
     from builder.as_json import to_json
+    from builder.registry.rules import check_gallery_name
     from builder.settings import Home, load_settings
     from templates.arm_id import ResourceId
     from templates.model.gallery import Gallery as GalleryModel
     from templates.model.gallery import GalleryProperties
 
+    check_gallery_name(name)
     settings = load_settings(Home())
     group = resource_group or settings.resource_group
     resource = ResourceId(settings.subscription_id, group, "Microsoft.Compute", ("galleries",), (name,))

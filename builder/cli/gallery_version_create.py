@@ -110,4 +110,7 @@ def end_of_life_of(text: str | None) -> str | None:
     except ValueError:
         raise UsageError(f"--end-of-life {text}: not a date.", hint="Write it as 2027-06-30.") from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="seconds")
+    try:
+        return aware.astimezone(UTC).isoformat(timespec="seconds")
+    except OverflowError:  # before the first year, or after the last one
+        raise UsageError(f"--end-of-life {text}: no date in UTC.", hint="Write it as 2027-06-30.") from None

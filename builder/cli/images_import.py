@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +25,7 @@ _EPILOG = examples(
     "build images import machine.vhd --os-state Specialized --to mygallery/machines/1.0.0",
 )
 _MOST_LUNS = 64
+_LUN = re.compile("[0-9]{1,4}")
 
 Format = Literal["vhd", "vhdx", "qcow2", "raw", "vmdk"]
 
@@ -102,7 +104,7 @@ def data_disks_of(given: list[str]) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for text in given:
         lun, sign, file = text.partition("=")
-        if not sign or not file or not (lun.isascii() and lun.isdigit()) or int(lun) >= _MOST_LUNS:
+        if not sign or not file or not _LUN.fullmatch(lun) or int(lun) >= _MOST_LUNS:
             raise UsageError(f"--data-disk {text}: write LUN=FILE, such as 0=data.vhd; luns go up to 63.")
         if int(lun) in found:
             raise UsageError(f"--data-disk: there are two disks with lun {int(lun)}.")
@@ -111,8 +113,10 @@ def data_disks_of(given: list[str]) -> dict[int, Path]:
 
 
 def _id_of(name: str, group: str, services: Services) -> str:
+    from builder.registry.rules import check_image_name
     from templates.arm_id import MANAGED_IMAGE_TYPE, ResourceId
 
+    check_image_name(name)
     provider, kind = MANAGED_IMAGE_TYPE.split("/")
     return str(ResourceId(services.settings.subscription_id, group, provider, (kind,), (name,)))
 

@@ -9,6 +9,7 @@ nothing that needs another file is taken, and every program is told the format.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,6 +104,7 @@ def detect(path: Path, declared: str | None = None) -> DetectedFormat:
             f"There is no disk format '{declared}'.", hint=f"One of {', '.join(get_args(FormatName))}."
         )
     try:
+        _refuse_endless(path)
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             looks = _Looks.of(file, path, size)
@@ -121,6 +123,16 @@ def detect(path: Path, declared: str | None = None) -> DetectedFormat:
             hint="Make a smaller one; 4095 GiB is Azure's limit.",
         )
     return found
+
+
+def _refuse_endless(path: Path) -> None:
+    """Opening a pipe waits for somebody who writes to it, for ever. Raises DiskFormatError, OSError."""
+    mode = path.stat().st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode):
+        raise DiskFormatError(
+            f"{path} is no disk: a pipe, a socket or a device without blocks.",
+            hint="Write it to a file first.",
+        )
 
 
 def check_whole(path: Path, parts: tuple[Path, ...]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from registry.conftest import GROUP, IMAGE, WEB, definition, gallery, image_record
 
+from builder.cli.images_import import data_disks_of
+from builder.disk.formats import DiskFormatError
 from builder.errors import ConflictError, NotFoundError, PreflightError, UsageError
 from builder.interchange.importing import Incoming, import_image, import_version
 from builder.publish import Wanted
@@ -42,3 +45,17 @@ def test_a_definition_that_takes_no_such_disk(services: Services) -> None:
         with pytest.raises(PreflightError, match=said):
             import_version(wrong, Wanted(f"{WEB}/versions/1.0.0"), services)
     assert services.registry.list_versions() == []
+
+
+@pytest.mark.parametrize("lun", ["9" * 5000, "\u00b2", "-1", "64", ""])
+def test_a_lun_that_is_none(lun: str) -> None:
+    with pytest.raises(UsageError, match="luns go up to 63"):
+        data_disks_of([f"{lun}=data.vhd"])
+
+
+def test_a_pipe_is_not_waited_for(services: Services, tmp_path: Path) -> None:
+    pipe = tmp_path / "disk.vhd"
+    os.mkfifo(pipe)
+    for file in (pipe, Path("/dev/zero")):
+        with pytest.raises(DiskFormatError, match="is no disk: a pipe"):
+            import_image(replace(DISK, file=file), IMAGE, services)

@@ -44,11 +44,11 @@ def at_work(services: Services) -> Services:
 
 def test_a_managed_image_becomes_a_version(image: ImageRecord, at_work: Services) -> None:
     regions = [TargetRegion(name="westus", replica_count=2), TargetRegion(name="East US")]
-    wanted = Wanted(WEB, regions, exclude_from_latest=True, end_of_life="2027-01-01T00:00:00+00:00")
+    wanted = Wanted(WEB, regions, exclude_from_latest=True, end_of_life="2999-01-01T00:00:00+00:00")
     made = create_version(at_work, "web", wanted)
     assert (made.version, made.state, made.exclude_from_latest) == ("0.0.1", "Succeeded", True)
     assert (made.digest, made.source, made.parent) == (image.digest, image.id, image.id.lower())
-    assert made.end_of_life == "2027-01-01T00:00:00+00:00"
+    assert made.end_of_life == "2999-01-01T00:00:00+00:00"
     assert {(one.region, one.count) for one in made.replicas} == {("westus", 2), ("East US", 1)}
     main = made.replica()
     assert main is not None and [disk.lun for disk in main.data_disks] == [2]
@@ -75,6 +75,8 @@ def test_what_does_not_fit_is_refused_and_no_number_is_taken(image: ImageRecord,
         create_version(at_work, "web", Wanted(other))
     with pytest.raises(PreflightError, match="must contain the location"):
         create_version(at_work, "web", Wanted(WEB, [TargetRegion(name="eastus")]))
+    with pytest.raises(PreflightError, match="must be a future date"):
+        create_version(at_work, "web", Wanted(WEB, end_of_life="2020-01-01"))
     assert registry.list_versions() == []
 
 

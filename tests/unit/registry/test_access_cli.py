@@ -157,6 +157,9 @@ def test_the_audit(web: Registry, be: Be) -> None:
     assert "create_definition: created" in call("audit", "Team.gallery/web", app=gallery.app)
     with pytest.raises(UsageError, match="--since soon: no span of time"):
         call("audit", "--since", "soon", app=gallery.app)
+    for endless in ("999999999999d", "9" * 400 + "w", "9" * 20 + "h"):
+        with pytest.raises(UsageError, match="no span of time"):
+            call("audit", "--since", endless, app=gallery.app)
 
 
 def test_who_may_see_one_version_sees_its_family(publish: Publish, be: Be) -> None:

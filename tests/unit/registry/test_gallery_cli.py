@@ -19,6 +19,7 @@ from builder.errors import (
     UsageError,
 )
 from builder.registry.publishing import BlockedBeforeEndOfLifeError
+from builder.registry.rules import BadNameError
 from builder.registry.store import Registry
 from builder.settings import Home
 from registry.conftest import GALLERY, WEB, Publish
@@ -246,3 +247,15 @@ def test_a_region_that_none_of_them_is_in(publish: Publish, verb: str) -> None:
     publish("1.0.0")
     with pytest.raises(NotFoundError, match="None of these versions has replicas in 'mars'"):
         call(gallery.app, verb, "Team.gallery/web/1.0.0", "--region", "mars")
+
+
+def test_words_of_the_command_line_that_are_too_much() -> None:
+    call(gallery.app, "create", "team")
+    with pytest.raises(UsageError, match="expected a range"):
+        call(gallery.app, *new("--recommended-memory", "9" * 5000))
+    for date in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        with pytest.raises(UsageError, match="no date in UTC"):
+            call(gallery.app, "version", "create", "team/web", "--from", "x", "--end-of-life", date)
+    for name in ("a/b", "", ".."):
+        with pytest.raises(BadNameError, match="Gallery name is invalid"):
+            call(gallery.app, "create", name)
