@@ -66,15 +66,10 @@ def first_copy(
         vhd.chmod(READ_ONLY)
         at = disk_of(location, lun)
         source = services.places.at(str(vhd))
-        copy_disk(
-            source,
-            str(vhd),
-            place,
-            at,
-            CopyDisk(lun, size, digest),
-            tick,
-            replace=False,
-        )
+        if place.staging(at) != at:
+            place.remove(place.staging(at))
+        # The number is ours, and no version has it: what lies there is what a build left that was killed.
+        copy_disk(source, str(vhd), place, at, CopyDisk(lun, size, digest), tick, replace=True)
         taken = allocated_size(Path(at)) if place.is_local else size
         made.append(DataDiskRecord(lun or 0, Path(at), size, taken, digest))
     return made[0].size_on_disk, tuple(made[1:])

@@ -10,6 +10,7 @@ from registry.conftest import GALLERY, WEB, definition, gallery
 
 import builder.distributors.replicas as module
 from builder.disk.data_disk import DataDiskSize
+from builder.disk.extents import content_digest
 from builder.disk.vhd import VhdError
 from builder.distributors.shared_image import SharedImageDistributor
 from builder.errors import ConflictError, InUseError, NotFoundError, PreflightError
@@ -17,6 +18,7 @@ from builder.events import Envelope
 from builder.registry.records import Delivery
 from builder.registry.store import Registry
 from builder.services import Services
+from builder.settings import Settings
 from distributors.conftest import LINUX, Finished, with_data_disks
 from templates.arm_id import ResourceIdError
 from templates.model.distribute import SharedImageDistributor as Model
@@ -326,3 +328,21 @@ def test_a_data_disk_is_as_limited_as_the_os_disk(services: Services, registry: 
     large = replace(LINUX, data_disks=(DataDiskSize(0, 3 * 1024**4),))
     with pytest.raises(PreflightError, match=r"The disk of 3\.0 TiB is larger than the 2 TiB"):
         target(services).preflight(large)
+
+
+def test_what_a_killed_build_left_in_a_place_outside_the_home_is_no_obstacle(
+    services: Services, registry: Registry, finished: Finished, tmp_path: Path
+) -> None:
+    """It was killed before its version was published, or in the middle of the copy."""
+    place = tmp_path / "west"
+    rest = place / "team.gallery/web/1.0.0/os.vhd"
+    rest.parent.mkdir(parents=True)
+    rest.write_bytes(b"another build's")
+    rest.with_name(".os.vhd.part").write_bytes(b"another build's" * 10000)
+    here = replace(services, settings=Settings.model_validate({"regions": {"westus": str(place)}}))
+    distributor = target(here, f"{WEB}/versions/1.0.0")
+    distributor.preflight(LINUX)
+    artifact = distributor.distribute(finished())
+    assert artifact.path == rest
+    assert content_digest(rest, artifact.size) == registry.find_version(artifact.artifact_id).digest
+    assert [path.name for path in rest.parent.iterdir()] == ["os.vhd"]
