@@ -44,6 +44,11 @@ class Part:
         self._given = caller
         self._claim = claim
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines use it as well."""
+        return self._db.is_shared
+
     @cached_property
     def caller(self) -> Caller:
         """In whose name everything here is done. Raises UsageError, RegistryError."""

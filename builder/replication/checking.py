@@ -12,6 +12,7 @@ from builder.disk.vhd import FOOTER_SIZE, VhdError, parse_footer
 from builder.errors import GoldsmithError
 from builder.registry.location import disk_of
 from builder.replication.copying import footer
+from builder.replication.place import PlaceError
 
 if TYPE_CHECKING:
     from builder.registry.records import CopyDisk, CopyTask
@@ -83,6 +84,8 @@ class Checker:
     def _damage(self, place: Place, location: str, disk: CopyDisk) -> str:
         size = place.size(location)
         if size is None:
+            if self._registry.is_shared and place.is_local and not self._places.are_set(location):
+                raise PlaceError(f"{location} is not on this machine; it may be on the one that made it.")
             return f"{location} is gone."
         if size != disk.size + FOOTER_SIZE:
             return f"{location} has {size} bytes, not {disk.size + FOOTER_SIZE}."

@@ -126,8 +126,11 @@ class Places:
 
     def hold(self, location: str) -> bool:
         """Whether a location is in the home, or in the place that a region has by the settings now."""
-        roots = [f"{self.of(key).url}/" for key in self._settings.regions]
-        return location.startswith((f"{self._home.regions}/", *roots))
+        return location.startswith(f"{self._home.regions}/") or self.are_set(location)
+
+    def are_set(self, location: str) -> bool:
+        """Whether a location is in the place that a region has by the settings now."""
+        return location.startswith(tuple(f"{self.of(key).url}/" for key in self._settings.regions))
 
     def configured(self) -> list[str]:
         """The keys of the regions that have a setting."""

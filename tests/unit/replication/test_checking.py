@@ -226,3 +226,21 @@ def test_a_forced_deletion_that_stopped_is_finished_by_another(
     assert (gone, left) == ([WEB, GALLERY], [])
     assert len(versions) == 3 and team.registry.list_galleries() == []
     assert list(team.home.regions.rglob("*.vhd")) == []
+
+
+def test_what_another_machine_keeps_in_its_home_is_not_gone(
+    team: Team, monkeypatch: pytest.MonkeyPatch, elsewhere: Path
+) -> None:
+    """A registry of a team names files that only the machine has which made them."""
+    team.put(eastus=str(elsewhere))
+    version = team.publish()
+    team.add(version, "eastus")
+    team.replicate(version)
+    (own,) = team.files(version, "westus")
+    own.rename(own.with_name("away"))
+    monkeypatch.setattr(Registry, "is_shared", True)
+    assert verify(team, version.id) == ExitCode.ENVIRONMENT
+    assert team.states(version)["West US"] == ("Completed", True)
+    (shared,) = team.files(version, "eastus")
+    shared.unlink()
+    assert verify(team, version.id) == ExitCode.BUILD_FAILED, "everybody has that place"
