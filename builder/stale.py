@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from builder.errors import GoldsmithError, PreflightError
 from builder.family import Record, label_of_id, source_of
-from builder.registry.errors import AuthorizationError
+from builder.registry.lookup import newest_seen
 from builder.registry.records import ImageRecord, VersionRecord
 
 if TYPE_CHECKING:
@@ -74,18 +74,8 @@ def _chosen(registry: Registry, scope: str, *, every: bool) -> list[Record]:
             if version.state == "Succeeded"
         ]
         return found if scope else [*found, *registry.list_images()]
-    newest = (_newest(registry, one.id) for one in wanted)
+    newest = (newest_seen(registry, one.id) for one in wanted)
     return [version for version in newest if version is not None]
-
-
-def _newest(registry: Registry, definition_id: str) -> VersionRecord | None:
-    """The newest good version; for one who may see only some, of these."""
-    try:
-        return registry.newest_version(definition_id)
-    except AuthorizationError:
-        seen = registry.list_versions(definition_id)
-        good = (one for one in seen if one.state == "Succeeded" and not one.exclude_from_latest)
-        return next((one for one in good if one.revoked_at is None), None)
 
 
 class _Look:

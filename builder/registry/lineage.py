@@ -71,6 +71,12 @@ class Lineage(VersionRows, Images, Roles):
         with self._db.read() as session:
             return [self._version(row) for row in session.scalars(query)]
 
+    def is_any_revoked(self) -> bool:
+        """Whether any version is revoked, whoever may see it."""
+        with self._db.read() as session:
+            query = select(VersionRow.key).where(VersionRow.revoked_at.is_not(None)).limit(1)
+            return session.scalars(query).first() is not None
+
     def find_by_key(self, key: str) -> VersionRecord | ImageRecord | None:
         """The version or managed image under that id (in any spelling), None when there is none."""
         with self._db.read() as session:

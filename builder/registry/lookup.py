@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.errors import UsageError
+from builder.registry.errors import AuthorizationError
 from templates.arm_id import MANAGED_IMAGE_TYPE, ResourceId
 
 if TYPE_CHECKING:
+    from builder.registry.records import VersionRecord
     from builder.registry.store import Registry
 
 
@@ -80,6 +82,16 @@ def scope_id(registry: Registry, text: str, subscription: str) -> str:
     return "/".join(
         (registry.locate_gallery(gallery), *(x for pair in zip(kinds, rest, strict=False) for x in pair))
     )
+
+
+def newest_seen(registry: Registry, definition_id: str) -> VersionRecord | None:
+    """The newest good version of a definition; for one who may see only some of them, of these."""
+    try:
+        return registry.newest_version(definition_id)
+    except AuthorizationError:
+        seen = registry.list_versions(definition_id)
+        good = (one for one in seen if one.state == "Succeeded" and not one.exclude_from_latest)
+        return next((one for one in good if one.revoked_at is None), None)
 
 
 def _parts(text: str, count: int, form: str) -> list[str]:

@@ -84,6 +84,7 @@ PERMISSIONS: Mapping[str, Need] = {
     "descendants": each(f"{_VERSIONS}/read", arg="limit"),  # wherever they are: each for itself
     "newest_version": on(f"{_VERSIONS}/read"),
     "find_by_key": on(f"{_VERSIONS}/read"),
+    "is_any_revoked": free("tells nothing of any version: who builds is to be warned of all of them"),
     "revoked_versions": each(f"{_VERSIONS}/read"),
     "revoke_version": on(f"{_VERSIONS}/write"),
     "unrevoke_version": on(f"{_VERSIONS}/write"),

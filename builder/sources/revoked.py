@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.errors import PreflightError
+from builder.registry.lookup import newest_seen
 from builder.registry.records import VersionRecord
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def check_parent(parent: str, registry: Registry, bus: EventBus) -> None:
     """The same of an ARM id of a version or managed image in `registry`."""
     record = registry.find_by_key(parent)
     if isinstance(record, VersionRecord) and record.revoked_at is not None:
-        newest = registry.newest_version(record.definition_id)
+        newest = newest_seen(registry, record.definition_id)
         raise RevokedError(
             f"The gallery version {record.id} is revoked: {record.revoked_reason}",
             details=(f"by {record.revoked_by} on {record.revoked_at:%Y-%m-%d %H:%M} UTC",),
@@ -39,7 +40,7 @@ def check_parent(parent: str, registry: Registry, bus: EventBus) -> None:
             else "There is no other good version of it; build one, or choose another source.",
         )
     # The way up is long where a definition patches itself every day.
-    if record is None or not registry.revoked_versions():
+    if record is None or not registry.is_any_revoked():
         return
     for ancestor in registry.ancestors(record.id):
         above = ancestor.record

@@ -8,10 +8,12 @@ import pytest
 
 from builder.errors import NotFoundError
 from builder.events import EventBus
+from builder.registry.caller import Caller, Principal
 from builder.registry.records import ImageRecord
+from builder.registry.store import Registry
 from builder.services import Services
 from builder.sources.gallery_version import GalleryVersionSource
-from builder.sources.revoked import RevokedError, check_revoked
+from builder.sources.revoked import RevokedError, check_parent, check_revoked
 from sources.test_registered import IMAGE, WEB, _gallery, _managed, _publish, image  # noqa: F401
 from templates.model.source import SharedImageVersionSource
 
@@ -88,3 +90,26 @@ def test_what_was_made_from_a_revoked_version_may_be_used_with_a_warning(
     bus.add_sink(lambda envelope: said.append(getattr(envelope.event, "code", "")))
     check_revoked(_managed(services).resolve(), replace(services, bus=bus))
     assert said == ["AncestorRevoked"]
+
+
+def test_who_may_see_only_the_image_is_warned_as_well(services: Services, image: object) -> None:  # noqa: F811
+    _gallery(services)
+    for number in ("1.0.0", "1.1.0"):
+        _publish(services, number)
+    registry = services.registry
+    registry.put_image(replace(registry.find_image(IMAGE), parent=f"{WEB}/versions/1.0.0"))
+    for number in ("1.0.0", "1.1.0"):
+        registry.revoke_version(f"{WEB}/versions/{number}", "CVE-1")
+    bob = Principal("User", "bob")
+    for scope in (IMAGE, f"{WEB}/versions/1.1.0"):
+        registry.assign_role(scope, "Reader", bob)
+    hers = Registry(services.home, caller=Caller("User", "bob"))
+    said: list[str] = []
+    bus = EventBus(services.redactor)
+    bus.add_sink(lambda envelope: said.append(getattr(envelope.event, "code", "")))
+    check_parent(IMAGE, hers, bus)
+    assert said == ["AncestorRevoked"]
+    with pytest.raises(RevokedError, match="is revoked: CVE-1") as caught:
+        check_parent(f"{WEB}/versions/1.1.0", hers, bus)
+    assert "no other good version" in str(caught.value.hint)
+    hers.close()
