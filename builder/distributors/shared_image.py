@@ -18,7 +18,7 @@ from builder.errors import BuildError, ConflictError, GoldsmithError, NotFoundEr
 from builder.registry import rules
 from builder.registry.fits import ImageKind, check_fits
 from builder.registry.limits import Limits
-from builder.registry.location import disk_of
+from builder.registry.location import disk_of, is_url
 from builder.registry.records import CopyRecord, Delivery, ReplicaRecord, region_key
 from templates.arm_id import parse_gallery_image
 from templates.model.distribute import SourceVersioning
@@ -226,16 +226,19 @@ class SharedImageDistributor:
         main = done.replica()
         if main is None:
             raise BuildError(f"The version {done.id} was published without a copy.")
+        away = is_url(main.location)
+        beside = [disk_of(main.location, disk.lun) for disk in main.data_disks]
         return Artifact(
             run_output=self._model.run_output_name,
             type="SharedImage",
-            path=main.path,
+            path=None if away else main.path,
+            uri=main.location if away else "",
             artifact_id=done.id,
             version=done.version,
             size=done.size,
             size_on_disk=main.size_on_disk,
             tags=done.tags,
-            data_disks=main.files[1:],
+            data_disks=tuple(beside) if away else main.files[1:],
         )
 
     def _take_back(self, version: VersionRecord, region: PlannedRegion, image: FinishedImage) -> None:

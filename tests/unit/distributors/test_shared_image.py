@@ -346,3 +346,15 @@ def test_what_a_killed_build_left_in_a_place_outside_the_home_is_no_obstacle(
     assert artifact.path == rest
     assert content_digest(rest, artifact.size) == registry.find_version(artifact.artifact_id).digest
     assert [path.name for path in rest.parent.iterdir()] == ["os.vhd"]
+
+
+def test_a_version_whose_region_is_at_a_url_says_its_url(
+    services: Services, registry: Registry, finished: Finished
+) -> None:
+    url = "memory://shared-image-target"
+    here = replace(services, settings=Settings.model_validate({"regions": {"westus": url}}))
+    artifact = target(here).distribute(with_data_disks(finished(), 1))
+    folder = f"{url}/team.gallery/web/0.0.1"
+    assert (artifact.path, artifact.uri) == (None, f"{folder}/os.vhd")
+    assert artifact.data_disks == (f"{folder}/os-lun1.vhd",)
+    assert artifact.place == artifact.artifact_id
