@@ -1,4 +1,4 @@
-"""Who a process is: pid, start time and boot of the host, because a pid alone is reused."""
+"""Who a process is: pid, start time, boot of the host and, in a container, the namespace of the pid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from builder import beacon
 
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys" / "kernel" / "random" / "boot_id"
@@ -18,12 +20,14 @@ _START_TIME = 22 - 3
 @dataclass(frozen=True, slots=True)
 class Owner:
     """One process of one boot of this host. `start_ticks` are clock ticks since that boot
-    (field 22 of /proc/<pid>/stat); together the three name a process for ever.
+    (field 22 of /proc/<pid>/stat); together they name a process for ever. `namespace` is that of the
+    pid, as `beacon.pid_namespace` tells it: containers that share a home each count from 1.
     """
 
     pid: int
     start_ticks: int
     boot_id: str
+    namespace: str = ""
 
     @classmethod
     def current(cls) -> Owner:
@@ -37,7 +41,7 @@ class Owner:
     def of(cls, pid: int) -> Owner | None:
         """The process that has `pid` now; None when there is none, or only its zombie."""
         ticks = start_ticks(pid)
-        return None if ticks is None else cls(pid, ticks, host_boot_id())
+        return None if ticks is None else cls(pid, ticks, host_boot_id(), beacon.pid_namespace())
 
     @classmethod
     def from_json(cls, data: Any) -> Owner | None:  # noqa: ANN401 - whatever a file held
@@ -46,27 +50,44 @@ class Owner:
             return None
         pid, ticks, boot = data.get("pid"), data.get("startTicks"), data.get("bootId")
         if isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot, str) and pid > 0:
-            return cls(pid, ticks, boot)
+            return cls(pid, ticks, boot, str(data.get("pidNamespace", "")))
         return None
 
     def to_json(self) -> dict[str, Any]:
         """The record `from_json` reads."""
-        return {"pid": self.pid, "startTicks": self.start_ticks, "bootId": self.boot_id}
+        record = {"pid": self.pid, "startTicks": self.start_ticks, "bootId": self.boot_id}
+        return {**record, "pidNamespace": self.namespace} if self.namespace else record
 
     @classmethod
     def from_text(cls, text: str) -> Owner | None:
         """The owner in a `to_text`; None when the text names none."""
-        boot, _, rest = text.partition("/")
-        pid, _, ticks = rest.partition("/")
-        return cls(int(pid), int(ticks), boot) if pid.isdigit() and ticks.isdigit() else None
+        boot, pid, ticks, namespace = (*text.split("/"), "", "", "", "")[:4]
+        return cls(int(pid), int(ticks), boot, namespace) if pid.isdigit() and ticks.isdigit() else None
 
     def to_text(self) -> str:
-        """One text for a column: `boot-id/pid/start-ticks`."""
-        return f"{self.boot_id}/{self.pid}/{self.start_ticks}"
+        """One text for a column: `boot-id/pid/start-ticks`, in a container `/namespace` after it."""
+        text = f"{self.boot_id}/{self.pid}/{self.start_ticks}"
+        return f"{text}/{self.namespace}" if self.namespace else text
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its pid means nothing here: another container's, or the host's while we are in one."""
+        return self.namespace != beacon.pid_namespace()
 
     def alive(self) -> bool:
-        """Whether this very process still runs (a zombie does not)."""
-        return self.boot_id == host_boot_id() and start_ticks(self.pid) == self.start_ticks
+        """Whether this very process still runs (a zombie does not), as far as it can be told."""
+        return self.known_alive() is True
+
+    def known_alive(self) -> bool | None:
+        """The same; None when nothing tells: another container's that does not share our home.
+
+        Of another container that does, it is known whether any process in it lives.
+        """
+        if self.boot_id != host_boot_id():
+            return False
+        if self.elsewhere:
+            return beacon.lit(self.boot_id, self.namespace)
+        return start_ticks(self.pid) == self.start_ticks
 
     def signal(self, signum: int) -> bool:
         """Send a signal to this process and no other; False when it is gone.
@@ -74,7 +95,7 @@ class Owner:
         The pidfd is opened before the start time is compared, so a pid that is reused in between
         cannot be hit. Raises PermissionError when the process belongs to someone else.
         """
-        if self.boot_id != host_boot_id():
+        if self.boot_id != host_boot_id() or self.elsewhere:
             return False
         try:
             descriptor = os.pidfd_open(self.pid)
@@ -94,12 +115,6 @@ class Owner:
 def current_owner() -> str:
     """This process as the text a registry column holds."""
     return Owner.current().to_text()
-
-
-def is_alive(text: str) -> bool:
-    """Whether the process of such a text still runs; a text that names none is dead."""
-    owner = Owner.from_text(text)
-    return owner is not None and owner.alive()
 
 
 def host_boot_id() -> str:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from builder import beacon
 from builder.errors import EnvironmentProblem, UsageError
 from builder.notify.targets import Target
 
@@ -202,12 +203,14 @@ class Home:
             raise self.unusable(error) from error
         if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
             raise self.unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        beacon.light(self.root)
 
     def check(self) -> None:
         """For verbs that only read: nothing there is fine, something else than a folder is not.
 
         Raises EnvironmentProblem.
         """
+        beacon.look_at(self.root)
         try:
             names = os.scandir(self.root)
         except FileNotFoundError:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from builder.owner import is_alive
+from builder.owner import Owner, host_boot_id
 
 # Nothing tells whether a process of another machine lives. AIB's longest build takes 960 minutes.
 ELSEWHERE = timedelta(hours=24)
@@ -29,8 +29,14 @@ def is_held(row: Held) -> bool:
 
 def lives(owner: str, host: str, since: datetime | None) -> bool:
     """The same for a holder's parts."""
-    if not host or host == this_host():
-        return is_alive(owner)
+    process = Owner.from_text(owner)
+    if process is None:
+        return False
+    # A machine without a name is told from others by its boot.
+    here = host == this_host() if host else process.boot_id == host_boot_id()
+    known = process.known_alive() if here else None
+    if known is not None:
+        return known
     return since is not None and datetime.now(UTC) - since < ELSEWHERE
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import InstrumentedAttribute
 
+from builder import beacon
 from builder.errors import NotFoundError
 from builder.registry.caller import Caller
 from builder.registry.database import Database
@@ -41,6 +42,8 @@ class Part:
         self.folders = tuple(folders)
         """Folders outside the home that regions have by the settings."""
         self._db = Database(home.registry, url, snapshot=snapshot)
+        self._is_snapshot = snapshot
+        beacon.look_at(home.root)
         self._given = caller
         self._claim = claim
 
@@ -53,6 +56,11 @@ class Part:
     def caller(self) -> Caller:
         """In whose name everything here is done. Raises UsageError, RegistryError."""
         return self._given or self._db.identify(self._claim)
+
+    def _show_life(self) -> None:
+        """Before a row names this process as its holder: let other containers see that it lives."""
+        if not self._is_snapshot:
+            beacon.light(self.home.root)
 
     def close(self) -> None:
         """Let go of the file; a later call opens it again."""

@@ -100,6 +100,7 @@ class Replicas(VersionRows):
         in `tried`. A second copy waits while the first one of its region is made: it is made from that.
         """
         keys = [arm_key(one) for one in versions]
+        self._show_life()
         with self._db.write() as session:
             for row, replica, version in session.execute(_candidates(keys, region)):
                 if row.id in tried or (row.state == FAILED and not failed) or _held(row):

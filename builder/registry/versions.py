@@ -42,6 +42,7 @@ class Versions(VersionRows):
         or `abandon_version`; a reservation whose process died is taken over. Atomic across processes.
         Raises NotFoundError, ConflictError, BadNameError, PreflightError.
         """
+        self._show_life()
         with self._db.write() as session:
             definition = _definition(session, parse_gallery_image(definition_id))
             if name is not None:

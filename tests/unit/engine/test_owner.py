@@ -10,7 +10,6 @@ from builder.owner import (
     command_line,
     current_owner,
     find_by_argument,
-    is_alive,
     parse_stat,
     start_ticks,
     uptime_ticks,
@@ -69,7 +68,19 @@ def test_the_search_by_argument_needs_a_whole_argument_and_leaves_us_out() -> No
 def test_an_owner_is_one_text_for_a_column() -> None:
     mine = current_owner()
     assert Owner.from_text(mine) == Owner.current()
-    assert is_alive(mine)
-    boot, pid, ticks = mine.split("/")
-    for other in (f"x{boot}/{pid}/{ticks}", f"{boot}/{pid}/{int(ticks) + 1}", f"{boot}/{pid}", "", "//"):
-        assert not is_alive(other)
+    boot, pid, ticks = mine.split("/")[:3]
+    for other in (f"x{boot}/{pid}/{ticks}", f"{boot}/{pid}/{int(ticks) + 1}"):
+        owner = Owner.from_text(other)
+        assert owner is not None
+        assert not owner.alive()
+    for nobody in (f"{boot}/{pid}", "", "//"):
+        assert Owner.from_text(nobody) is None
+
+
+def test_an_owner_in_a_container_names_its_namespace() -> None:
+    inside = replace(Owner.current(), namespace="4026532300")
+    assert Owner.from_text(inside.to_text()) == inside
+    assert Owner.from_json(inside.to_json()) == inside
+    outside = replace(inside, namespace="")
+    assert outside.to_text().count("/") == 2, "as it was written before there were namespaces"
+    assert "pidNamespace" not in outside.to_json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def build_json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 
 
 def test_an_empty_home(capsys: pytest.CaptureFixture[str], home: Home, tmp_path: Path) -> None:
-    home.root.rmdir()
+    shutil.rmtree(home.root)
     assert "empty" in build(capsys, "list")[0]
     assert "Used:   0 B of 20.0 GiB" in build(capsys, "du")[0]
     assert build(capsys, "prune", "--all")[0] == "Nothing to take away.\n"
