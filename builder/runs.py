@@ -278,7 +278,7 @@ def cancel(run: RunDirectory) -> Owner:
     """Ask a run to stop, as AIB does: at once, without waiting for it. Returns who was asked.
 
     A file in the run's directory holds the request, SIGINT tells the process. Raises
-    ConflictError when the run is not going on.
+    ConflictError when the run is not going on, or goes on in another container.
     """
     record = run.load()
     owner = Owner.from_json(record.owner)
@@ -286,6 +286,11 @@ def cancel(run: RunDirectory) -> Owner:
         raise ConflictError(
             f"Run {run.run_id} is not running: it is {record.run_state}.",
             hint="'build runs show' says how it ended.",
+        )
+    if owner.elsewhere:
+        raise ConflictError(
+            f"Run {run.run_id} goes on in another container: no signal goes from here to there.",
+            hint="Stop that container (docker stop), or cancel the run in there (docker exec).",
         )
     request = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "by": os.getpid()}
     write_json(run.path / _CANCEL, request)

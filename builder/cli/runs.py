@@ -153,7 +153,8 @@ def cancel(
     if not json:
         typer.echo(f"Run {directory.run_id} (pid {owner.pid}) was asked to stop.")
     end = time.monotonic() + wait
-    while time.monotonic() < end and owner.alive():
+    # The process may go on with other builds: it is the record that says when this one has ended.
+    while time.monotonic() < end and not directory.load().finished:
         time.sleep(min(_FOLLOW_SECONDS, wait))
     state = directory.load().run_state
     if json:

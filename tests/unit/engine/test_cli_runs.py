@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
 
 import pytest
 from typer.testing import CliRunner
 
+from builder import beacon
 from builder.cli import gc as gc_cli
 from builder.cli import runs as runs_cli
 from builder.errors import ConflictError, EnvironmentProblem, NotFoundError, UsageError
 from builder.events import EventBus, RunFinished
+from builder.owner import host_boot_id
 from builder.redact import Redactor
 from builder.runs import RecordSink, RunDirectory
 from builder.settings import Home
@@ -105,6 +109,29 @@ def test_cancel_as_json(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.loads(invoke("cancel", "--json"))
     assert data == {"runId": run.run_id, "pid": os.getpid(), "runState": "Canceling"}
     assert len(signals) == 1
+
+
+def test_cancel_waits_for_the_build_not_for_its_process(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler goes on after a build of it was cancelled: this process is its stand-in, and lives."""
+    run = RunDirectory.create(home)
+    monkeypatch.setattr("builder.owner.Owner.signal", lambda _self, _number: build(run) is None)
+    began = time.monotonic()
+    assert "It is Failed now." in invoke("cancel", "--wait", "600")
+    assert time.monotonic() - began < 500, "it would have waited for us"
+
+
+def test_a_run_in_another_container_is_left_to_that(home: Home) -> None:
+    run = RunDirectory.create(home)
+    record = json.loads(run.record_file.read_bytes())
+    record["owner"]["pidNamespace"] = "77"
+    run.record_file.write_text(json.dumps(record))
+    folder = beacon.look_at(home.root)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{host_boot_id()}.77.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with pytest.raises(ConflictError, match="another container"):
+            invoke("cancel")
+    assert not run.cancel_requested
 
 
 def test_cancel_means_the_latest_that_goes_on(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
