@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -119,8 +119,19 @@ def check_tool(find: Which, tool: Tool) -> Result:
     return Result(tool.program, "ok", path)
 
 
-def check_uidmap(find: Which, *, uid: int, user: str, subuid: str) -> Result:
-    """What a plain user needs to bootstrap: newuidmap and a range in /etc/subuid (text in `subuid`)."""
+def try_namespaces() -> object:
+    """Makes what a bootstrap runs in. Raises EnvironmentProblem."""
+    from builder.sources.scratch import contained
+
+    return contained()
+
+
+def check_uidmap(
+    find: Which, *, uid: int, user: str, subuid: str, attempt: Callable[[], object] = try_namespaces
+) -> Result:
+    """What a plain user needs to bootstrap: newuidmap, a range in /etc/subuid (text in `subuid`), and a
+    kernel that lets them (`attempt` raises a GoldsmithError when it does not).
+    """
     if uid == 0:
         return Result("user namespaces", "ok", "not needed, you are root")
     if find("newuidmap") is None:
@@ -129,6 +140,10 @@ def check_uidmap(find: Which, *, uid: int, user: str, subuid: str) -> Result:
     if not owners & {user, str(uid)}:
         advice = f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
         return Result("user namespaces", "fail", f"no range for {user} in /etc/subuid", advice)
+    try:
+        attempt()
+    except GoldsmithError as error:
+        return Result("user namespaces", "fail", f"refused: {' '.join(error.details)}", error.hint or "")
     return Result("user namespaces", "ok", f"newuidmap, range for {user}")
 
 
@@ -224,7 +239,7 @@ def examine(
         results.append(check_accelerator(settings, home))
     results.append(check_firmware())
     results += [check_tool(find, tool) for tool in TOOLS]
-    results += check_namespaces_and_keys(find)
+    results += [_for_one_kind_of_source(result) for result in check_namespaces_and_keys(find)]
     results += check_home(home.root)
     results.append(check_disk(_free(home.root), home.root))
     results.append(check_memory(memory_available(_read("/proc/meminfo"))))
@@ -251,6 +266,15 @@ def check_namespaces_and_keys(find: Which) -> list[Result]:
         check_uidmap(find, uid=os.getuid(), user=_user(), subuid=_read("/etc/subuid")),
         check_keyring(Path("/usr/share/keyrings/debian-archive-keyring.gpg")),
     ]
+
+
+def _for_one_kind_of_source(result: Result) -> Result:
+    """A warning where no package helps: all but a bootstrap works without."""
+    if result.status != "fail" or result.packages:
+        return result
+    advice = "Debian sources cannot be made here; others work, and 'build cache import' brings made ones."
+    advice = f"{advice} {result.advice}".rstrip()
+    return replace(result, status="warn", advice=advice)
 
 
 def install_command(results: Iterable[Result]) -> str:

@@ -48,7 +48,8 @@ def contained() -> list[str]:
             "This user may not make a user namespace, which a bootstrap without root needs.",
             details=error.details,
             hint="Give the user ids in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 "
-            "--add-subgids 100000-165535 USER) and allow unprivileged user namespaces, or run as root.",
+            "--add-subgids 100000-165535 USER) and allow unprivileged user namespaces, or run as root. A "
+            "container needs --security-opt seccomp=unconfined --security-opt systempaths=unconfined.",
         ) from error
     return prefix
 

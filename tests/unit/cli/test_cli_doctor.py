@@ -7,7 +7,7 @@ import pytest
 
 from builder import cli, doctor
 from builder.doctor import GIB, Result, Tool
-from builder.errors import ExitCode
+from builder.errors import EnvironmentProblem, ExitCode
 
 NOTHING = {}.get
 
@@ -59,11 +59,31 @@ def test_something_optional_missing_is_a_warning():
 def test_uidmap():
     find = has(newuidmap="/usr/bin/newuidmap")
     assert doctor.check_uidmap(NOTHING, uid=0, user="root", subuid="").status == "ok"
-    assert doctor.check_uidmap(find, uid=1000, user="ann", subuid="bob:1:65536\nann:2:65536").status == "ok"
-    assert doctor.check_uidmap(find, uid=1000, user="ann", subuid="1000:2:65536").status == "ok"
-    result = doctor.check_uidmap(find, uid=1000, user="ann", subuid="bob:1:65536")
+
+    def check(subuid, attempt=list):
+        return doctor.check_uidmap(find, uid=1000, user="ann", subuid=subuid, attempt=attempt)
+
+    def refuse():
+        raise EnvironmentProblem("no namespace", details=("unshare: not permitted",), hint="Allow it.")
+
+    assert check("bob:1:65536\nann:2:65536").status == "ok"
+    assert check("1000:2:65536").status == "ok"
+    result = check("bob:1:65536")
     assert result.status == "fail"
     assert "usermod" in result.advice
+    refused = check("ann:1:65536", refuse)
+    assert (refused.status, refused.found, refused.advice) == (
+        "fail", "refused: unshare: not permitted", "Allow it.",
+    )  # fmt: skip
+
+
+def test_without_user_namespaces_a_machine_builds_from_other_sources(monkeypatch):
+    refused = Result("user namespaces", "fail", "refused: not permitted", "Allow it.")
+    no_keys = Result("Debian keys", "fail", "not installed", packages=("debian-archive-keyring",))
+    shown = [doctor._for_one_kind_of_source(one) for one in (refused, no_keys)]
+    assert [one.status for one in shown] == ["warn", "fail"]
+    assert "cache import" in shown[0].advice
+    assert shown[0].advice.endswith("Allow it.")
 
 
 @pytest.mark.parametrize(("free", "status"), [(3 * GIB, "fail"), (5 * GIB, "warn"), (50 * GIB, "ok")])
