@@ -14,7 +14,8 @@ from builder.vm.access import BuildAccess
 from builder.vm.ssh import SshGuest
 from builder.vm.ssh_link import Endpoint
 
-from . import engine
+from . import box, engine
+from .box import ALLOW_NAMESPACES, USER, Box, Done, template, write
 from .recorder import Recorder
 
 
@@ -119,3 +120,33 @@ def guest(connect: Callable[[str], SshGuest]) -> SshGuest:
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
+
+
+@pytest.fixture(scope="session")
+def bare(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return box.make_bare(tmp_path_factory.mktemp("bare"))
+
+
+@pytest.fixture(scope="session")
+def image(bare: str) -> str:
+    return box.make_image(bare)
+
+
+@pytest.fixture(scope="session")
+def plain(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """As the engine runs it by default, with a home of its own and a folder that belongs to the user."""
+    work = tmp_path_factory.mktemp("work")
+    for folder in (work, *work.parents):
+        if folder == Path("/tmp"):
+            break
+        folder.chmod(0o755)
+    os.chown(work, USER, USER)
+    with box.volume() as home:
+        yield Box(home, work)
+
+
+@pytest.fixture(scope="session")
+def built(plain: Box) -> Done:
+    """The first build: from nothing, so the base is bootstrapped in the container."""
+    write(plain, template("first", "echo one | sudo tee /etc/made"))
+    return plain.with_options(*ALLOW_NAMESPACES)("run", "first.json", "--output-dir", "out", "--plain")
