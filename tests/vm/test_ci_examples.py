@@ -232,3 +232,82 @@ def test_gitlabs_script(checkout: Checkout, tmp_path: Path) -> None:
     assert values["state"] == "Succeeded"
     assert Path(next(value for name, value in values.items() if name.endswith("_path"))).is_file()
     check(checkout, home, said)
+
+
+def expression(name: str) -> str:
+    return f"${{{{ {name} }}}}"
+
+
+def inputs(words: dict[str, str], values: dict[str, str]) -> dict[str, str]:
+    """A step's variables, each of which is one of the service's expressions, filled in."""
+    known = {expression(name): value for name, value in values.items()}
+    return {name: known[text] for name, text in words.items()}
+
+
+def test_the_actions_steps(checkout: Checkout, tmp_path: Path) -> None:
+    """`.ci/github` as a workflow's `uses:` runs it: the expressions filled in, its files of commands read."""
+    begin(checkout, "goldsmith-cache.tar")
+    home, runner = tmp_path / "home", tmp_path / "runner"
+    runner.mkdir()
+    outputs, summary = runner / "outputs", runner / "summary"
+    outputs.touch()
+    env = {
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(outputs),
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_ACTION_PATH": str(checkout.path / "goldsmith" / ".ci" / "github"),
+        "RUNNER_TEMP": str(runner),
+    }
+    values = {
+        "inputs.templates": "image/template.json",
+        "inputs.arguments": "--junit validators.xml",
+        "inputs.output-dir": "out",
+    }
+    action = load(FILES["github-actions"])
+    assert {f"inputs.{name}" for name in action["inputs"]} == {*values, "inputs.cache"}
+    said = {
+        step["name"]: checkout.run(step["run"], {**env, **inputs(step.get("env", {}), values)}, home)
+        for step in action["runs"]["steps"]
+        if "run" in step
+    }
+    assert "::group::Validate" in said["Build"].splitlines()
+    assert "## ✅ image: Succeeded" in summary.read_text()
+    told = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+    assert told["state"] == "Succeeded"
+    for name, output in action["outputs"].items():
+        assert output["value"] == expression(f"steps.build.outputs.{name}")
+        assert name in told
+    file = dict(line.split("=", 1) for line in Path(told["file"]).read_text().splitlines())
+    assert file["run_id"] == told["run_id"]
+    check(checkout, home, said["Pack bases and layers"])
+
+
+def test_the_templates_steps_for_azure(checkout: Checkout, tmp_path: Path) -> None:
+    """`.ci/azure/goldsmith.yml` as a pipeline expands it: parameters and variables filled in."""
+    agent = tmp_path / "agent"
+    agent.mkdir()
+    home, env = tmp_path / "home", {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(agent)}
+    begin(checkout, "goldsmith-cache/cache.tar")
+    values = {
+        "parameters.templates": "self/image/template.json",
+        "parameters.arguments": f"--junit {checkout.path}/validators.xml",
+        "parameters.outputDir": "out",
+        "parameters.path": str(checkout.path / "goldsmith"),
+    }
+    steps = load(ROOT / ".ci" / "azure" / "goldsmith.yml")
+    assert {f"parameters.{one['name']}" for one in steps["parameters"]} == set(values)
+    said = {}
+    for step in (one for one in steps["steps"] if "bash" in one):
+        command = step["bash"].replace("$(Pipeline.Workspace)", str(checkout.path))
+        title = step["displayName"]
+        said[title] = checkout.run(command, {**env, **inputs(step.get("env", {}), values)}, home)
+        for line in said[title].splitlines():
+            if line.startswith("##vso[task.prependpath]"):
+                env["PATH"] = f"{line.split(']', 1)[1]}:{env.get('PATH', os.environ['PATH'])}"
+    lines = said["Build"].splitlines()
+    assert "##[group]Validate" in lines
+    assert f"##vso[task.uploadsummary]{agent}/goldsmith.md" in lines
+    assert "##vso[task.setvariable variable=state;isOutput=true]Succeeded" in lines
+    assert "## ✅ image: Succeeded" in (agent / "goldsmith.md").read_text()
+    check(checkout, home, said["Pack bases and layers"])

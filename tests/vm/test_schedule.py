@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ def once(cli: Cli) -> dict[str, Any]:
     assert done.code in (0, 1), done.text
     (look,) = json.loads(done.out)
     return look
+
+
+def status(cli: Cli, name: str, *words: str) -> dict[str, Any]:
+    """What `build status` says of one template."""
+    done = cli("status", "--json", *words)
+    assert done.code == 0, done.text
+    return next(one for one in json.loads(done.out)["templates"] if one["name"] == name)
 
 
 def publish(cli: Cli, source: str) -> str:
@@ -69,16 +77,33 @@ def test_patched_when_the_source_is_new_three_times_over(
         sizes.append(patched["replicas"][0]["sizeOnDisk"])
         assert once(cli)["ended"]["outcome"] == "Unchanged", "what it made itself is nothing new"
         assert list(versions(cli)) == list(found)
+        stands = status(cli, "patch")
+        assert (stands["state"], stands["reasons"]) == ("current", [])
+        assert stands["sourceUsed"].endswith(source)
         if round_ < 2:
             source = publish(cli, f"{WEB}/{patched['version']}")
+            stands = status(cli, "patch")
+            assert (stands["state"], stands["reasons"]) == ("stale", ["its source has something newer"])
+            assert stands["sourceNow"].endswith(source)
+            assert cli("status", "--exit-code").code == 1
     left = versions(cli)
     assert pinned in left, "a channel points to it"
     assert len(left) == 4, "the newest three and that one"
     assert max(sizes) - sizes[0] < 4 * MIB, sizes
     shown = json.loads(cli("schedule", "show", "patch", "--json").out)
     assert (shown["outcome"], shown["failures"], shown["state"]) == ("Unchanged", 0, "active")
+    by_hand = status(cli, "quickstart", "--all")
+    assert (by_hand["state"], by_hand["last"], by_hand["schedule"]) == ("current", "Succeeded", "")
     assert_nothing_left(home)
     assert cli("schedule", "remove", "patch").code == 0
+
+
+def wait_for_machine(daemon: subprocess.Popen[str], home: Path, deadline: float) -> None:
+    """Until the scheduler's build has a machine running."""
+    while not qemu_processes(home):
+        assert time.monotonic() < deadline
+        assert daemon.poll() is None, daemon.communicate(timeout=60)[0]
+        time.sleep(0.5)
 
 
 def test_a_scheduler_that_is_stopped_stops_its_build(quickstart: Quickstart, cli: Cli, home: Path) -> None:
@@ -95,10 +120,12 @@ def test_a_scheduler_that_is_stopped_stops_its_build(quickstart: Quickstart, cli
         second = cli("schedule", "run", "--once")
         assert "Another process looks after the schedules" in second.text
         assert second.code == 2, second.text
-        while not qemu_processes(home):
-            assert time.monotonic() < deadline
-            assert daemon.poll() is None, daemon.communicate(timeout=60)[0]
-            time.sleep(0.5)
+        wait_for_machine(daemon, home, deadline)
+        cancelled = cli("runs", "cancel", "--wait", "120")
+        assert "Canceled" in cancelled.text
+        wait_for_machine(
+            daemon, home, deadline
+        )  # a minute later: that build was cancelled, not the scheduler
         daemon.send_signal(signal.SIGTERM)
         out, _ = daemon.communicate(timeout=180)
     assert daemon.returncode == 130, out
