@@ -5,17 +5,26 @@ from __future__ import annotations
 import http.server
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from builder.errors import UsageError
 from builder.notify import send as sending
@@ -75,8 +84,8 @@ class MailBox:
         return "250 OK"
 
 
-@pytest.fixture
-def mail() -> Iterator[tuple[MailBox, int]]:
+@contextmanager
+def mail_server(**how: Any) -> Iterator[tuple[MailBox, int]]:
     box = MailBox()
 
     def check(_server: object, _session: object, _envelope: object, _kind: str, data: object) -> AuthResult:
@@ -86,11 +95,43 @@ def mail() -> Iterator[tuple[MailBox, int]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     controller = Controller(
-        box, hostname="127.0.0.1", port=port, authenticator=check, auth_required=True, auth_require_tls=False
+        box, hostname="127.0.0.1", port=port, authenticator=check, auth_required=True, **how
     )
     controller.start()
-    yield box, port
-    controller.stop()
+    try:
+        yield box, port
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def mail() -> Iterator[tuple[MailBox, int]]:
+    with mail_server(auth_require_tls=False) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A company's own: a certificate that nobody knows unless told, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.test")])
+    now = datetime.now(UTC)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(here, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public = tmp_path_factory.mktemp("certificate") / "mail.pem"
+    public.write_bytes(made.public_bytes(Encoding.PEM))
+    private = public.with_suffix(".key")
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(public, private)
+    return public, context
 
 
 def settings(home: Path, text: str) -> Settings:
@@ -209,6 +250,49 @@ def test_mail_by_a_real_server(
     monkeypatch.delenv("MAIL_PASSWORD")
     sent, said = deliver(FAILED, settings(tmp_path, text))
     assert said[0].endswith("The variable MAIL_PASSWORD, which [[notify]] names, is not set.")
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_mail_over_tls(
+    tmp_path: Path,
+    certificate: tuple[Path, ssl.SSLContext],
+    monkeypatch: pytest.MonkeyPatch,
+    tls: str,
+) -> None:
+    public, context = certificate
+    monkeypatch.setenv("MAIL_PASSWORD", "geheim")
+    if tls == "starttls":
+        how: dict[str, Any] = {"tls_context": context, "require_starttls": True}
+    else:
+        # The server cannot tell that all of its connection is inside TLS.
+        how = {"ssl_context": context, "auth_require_tls": False}
+    with mail_server(**how) as (box, port):
+        text = (
+            f'[[notify]]\ntype = "mail"\nhost = "127.0.0.1"\nport = {port}\ntls = "{tls}"\nuser = "me"\n'
+            'password = {env = "MAIL_PASSWORD"}\nfrom = "goldsmith@example.com"\nto = ["ops@example.com"]\n'
+        )
+        monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+        sent, said = deliver(FAILED, settings(tmp_path, text))
+        assert (sent, "certificate verify failed" in said[0]) == (0, True), said
+        assert box.letters == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(public))
+        assert deliver(FAILED, settings(tmp_path, text)) == (1, [])
+        assert len(box.letters) == 1
+
+
+def test_starttls_is_not_given_up_where_there_is_none(
+    tmp_path: Path, mail: tuple[MailBox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default: a server (or somebody in between) that offers no TLS gets neither password nor notice."""
+    box, port = mail
+    monkeypatch.setenv("MAIL_PASSWORD", "geheim")
+    text = (
+        f'[[notify]]\ntype = "mail"\nhost = "127.0.0.1"\nport = {port}\nuser = "me"\n'
+        'password = {env = "MAIL_PASSWORD"}\nfrom = "goldsmith@example.com"\nto = ["ops@example.com"]\n'
+    )
+    sent, said = deliver(FAILED, settings(tmp_path, text))
+    assert (sent, "STARTTLS" in said[0]) == (0, True), said
+    assert box.letters == []
 
 
 def test_a_name_cannot_add_a_header() -> None:
