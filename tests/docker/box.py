@@ -38,7 +38,7 @@ def make_bare(place: Path) -> str:
         lines += ["COPY ca.crt /etc/ca.crt", "ENV PIP_CERT=/etc/ca.crt SSL_CERT_FILE=/etc/ca.crt"]
     lines += [f'ENV {name}="{os.environ[name]}"' for name in _WAY_OUT if "://" in os.environ.get(name, "")]
     (place / "Dockerfile").write_text("\n".join(lines) + "\n")
-    _docker("build", "--tag", BARE, place, timeout=300)
+    docker("build", "--tag", BARE, place, timeout=300)
     return BARE
 
 
@@ -46,7 +46,7 @@ def make_image(base: str) -> str:
     """The image of the recipe. Returns its name."""
     recipe = ROOT / ".ci" / "container" / "Dockerfile"
     words = ("--network", "host", "--build-arg", f"BASE={base}", "--tag", IMAGE, "--file", recipe, ROOT)
-    _docker("build", *words, timeout=1800)
+    docker("build", *words, timeout=1800)
     return IMAGE
 
 
@@ -54,11 +54,11 @@ def make_image(base: str) -> str:
 def volume() -> Iterator[str]:
     """A volume that goes with the test."""
     name = f"goldsmith-test-{uuid.uuid4().hex[:8]}"
-    _docker("volume", "create", name, timeout=60)
+    docker("volume", "create", name, timeout=60)
     try:
         yield name
     finally:
-        _docker("volume", "rm", "--force", name, timeout=60)
+        docker("volume", "rm", "--force", name, timeout=60)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Box:
                 capture_output=True, text=True, timeout=BUILD_LIMIT, check=False,
             )  # fmt: skip
         except BaseException:
-            _docker("rm", "--force", name, timeout=60)
+            docker("rm", "--force", name, timeout=60)
             raise
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -115,20 +115,20 @@ class Box:
         try:
             yield name
         finally:
-            _docker("rm", "--force", name, timeout=60)
+            docker("rm", "--force", name, timeout=60)
 
 
 @contextmanager
-def machine(image: str, mounts: Sequence[str]) -> Iterator[str]:
+def machine(
+    image: str, options: Sequence[str], command: Sequence[str] = ("sleep", "infinity")
+) -> Iterator[str]:
     """A container that only waits, as a runner's does for its commands; its name. It goes in the end."""
     name = f"goldsmith-test-{uuid.uuid4().hex[:8]}"
-    volumes = [word for mount in mounts for word in ("-v", mount)]
-    words = ["--detach", "--init", "--network", "host", "--name", name, *volumes, image, "sleep", "infinity"]
-    _docker("run", *words, timeout=120)
+    docker("run", "--detach", "--name", name, *options, image, *command, timeout=120)
     try:
         yield name
     finally:
-        _docker("rm", "--force", name, timeout=60)
+        docker("rm", "--force", name, timeout=60)
 
 
 def template(name: str, *lines: str) -> dict[str, Any]:
@@ -176,7 +176,8 @@ def execute(name: str, words: Sequence[str], env: dict[str, str], work: str) -> 
     return said
 
 
-def _docker(*words: str | Path, timeout: float) -> None:
+def docker(*words: str | Path, timeout: float) -> None:
+    """A command of the engine, which must succeed."""
     done = subprocess.run(
         ["docker", *map(str, words)],
         stdin=subprocess.DEVNULL,

@@ -67,8 +67,8 @@ def test_gitlabs_job_on_a_bare_machine(bare: str, plain: Box, built: Done, tmp_p
         "GIT_CONFIG_KEY_1": "safe.directory",
         "GIT_CONFIG_VALUE_1": "*",
     }
-    volumes = [f"{project}:{PROJECT}", f"{tmp_path / 'mirror'}:/mirror:ro"]
-    with box.machine(bare, volumes) as name:
+    volumes = ["-v", f"{project}:{PROJECT}", "-v", f"{tmp_path / 'mirror'}:/mirror:ro"]
+    with box.machine(bare, ["--init", "--network", "host", *volumes]) as name:
         lines = [*job["before_script"], *job["script"]]
         said = box.execute(name, shell(lines), env, PROJECT)
         packed = box.execute(name, shell(job["after_script"]), env, PROJECT)
