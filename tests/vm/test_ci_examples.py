@@ -146,6 +146,7 @@ def checkout(
     exported = cli("cache", "export", cache, "--with-base")
     assert exported.code == 0, exported.text
     yield Checkout(path, cache)
+    shutil.rmtree(path)  # gigabytes
 
 
 def load(file: Path) -> Any:
