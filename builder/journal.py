@@ -223,8 +223,6 @@ def _is_part(entry: Entry, path: Path) -> bool:
 def _reap_process(entry: Entry) -> Reaped:
     if entry.boot_id != host_boot_id():
         return Reaped(entry, "gone")
-    if entry.process is not None and entry.process.elsewhere and entry.process.alive():
-        return Reaped(entry, "left", f"process {entry.process.pid} is another container's, which still runs")
     victims = matching_processes(entry)
     for victim in victims:
         victim.signal(signal.SIGKILL)

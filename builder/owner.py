@@ -1,10 +1,11 @@
-"""Who a process is: pid, start time, boot of the host and, in a container, the namespace of the pid."""
+"""Who a process is: pid, start time, boot of the host, the namespace of the pid, and a name of its own."""
 
 from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from builder import beacon
 
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys" / "kernel" / "random" / "boot_id"
+# So long one of whom nothing can be told, on another machine or in another container, may still be at it:
+# AIB's longest build takes 960 minutes.
+UNKNOWN_FOR = timedelta(hours=24)
 # Fields of /proc/<pid>/stat after the parenthesized name (proc(5) counts from 1, state is 3).
 _STATE = 0
 _START_TIME = 22 - 3
@@ -21,13 +25,15 @@ _START_TIME = 22 - 3
 class Owner:
     """One process of one boot of this host. `start_ticks` are clock ticks since that boot
     (field 22 of /proc/<pid>/stat); together they name a process for ever. `namespace` is that of the
-    pid, as `beacon.pid_namespace` tells it: containers that share a home each count from 1.
+    pid, as `beacon.pid_namespace` tells it: containers that share a home each count from 1. `token` is
+    what one of our own shows to those who cannot see its pid (beacon.py).
     """
 
     pid: int
     start_ticks: int
     boot_id: str
     namespace: str = ""
+    token: str = ""
 
     @classmethod
     def current(cls) -> Owner:
@@ -35,7 +41,7 @@ class Owner:
         me = cls.of(os.getpid())
         if me is None:  # pragma: no cover - /proc is always mounted where QEMU runs
             raise OSError("/proc does not show this process")
-        return me
+        return replace(me, token=beacon.token())
 
     @classmethod
     def of(cls, pid: int) -> Owner | None:
@@ -50,44 +56,43 @@ class Owner:
             return None
         pid, ticks, boot = data.get("pid"), data.get("startTicks"), data.get("bootId")
         if isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot, str) and pid > 0:
-            return cls(pid, ticks, boot, str(data.get("pidNamespace", "")))
+            return cls(pid, ticks, boot, str(data.get("pidNamespace", "")), str(data.get("token", "")))
         return None
 
     def to_json(self) -> dict[str, Any]:
         """The record `from_json` reads."""
         record = {"pid": self.pid, "startTicks": self.start_ticks, "bootId": self.boot_id}
-        return {**record, "pidNamespace": self.namespace} if self.namespace else record
+        more = {"pidNamespace": self.namespace, "token": self.token}
+        return record | {name: value for name, value in more.items() if value}
 
     @classmethod
     def from_text(cls, text: str) -> Owner | None:
         """The owner in a `to_text`; None when the text names none."""
-        boot, pid, ticks, namespace = (*text.split("/"), "", "", "", "")[:4]
-        return cls(int(pid), int(ticks), boot, namespace) if pid.isdigit() and ticks.isdigit() else None
+        boot, pid, ticks, namespace, token = (*text.split("/"), "", "", "", "")[:5]
+        known = pid.isdigit() and ticks.isdigit()
+        return cls(int(pid), int(ticks), boot, namespace, token) if known else None
 
     def to_text(self) -> str:
-        """One text for a column: `boot-id/pid/start-ticks`, in a container `/namespace` after it."""
-        text = f"{self.boot_id}/{self.pid}/{self.start_ticks}"
-        return f"{text}/{self.namespace}" if self.namespace else text
+        """One text for a column: `boot-id/pid/start-ticks/namespace/token`."""
+        return f"{self.boot_id}/{self.pid}/{self.start_ticks}/{self.namespace}/{self.token}"
 
     @property
     def elsewhere(self) -> bool:
         """Whether its pid means nothing here: another container's, or the host's while we are in one."""
-        return self.namespace != beacon.pid_namespace()
+        return self.boot_id != host_boot_id() or self.namespace != beacon.pid_namespace()
 
     def alive(self) -> bool:
         """Whether this very process still runs (a zombie does not), as far as it can be told."""
         return self.known_alive() is True
 
     def known_alive(self) -> bool | None:
-        """The same; None when nothing tells: another container's that does not share our home.
-
-        Of another container that does, it is known whether any process in it lives.
-        """
-        if self.boot_id != host_boot_id():
-            return False
-        if self.elsewhere:
-            return beacon.lit(self.boot_id, self.namespace)
-        return start_ticks(self.pid) == self.start_ticks
+        """The same; None when nothing tells: a container's, or its host's, and no home in common."""
+        if not self.elsewhere:
+            return start_ticks(self.pid) == self.start_ticks
+        known = beacon.lit(self.token)
+        if known is None and not self.namespace and not beacon.pid_namespace():
+            return False  # this machine's, before it was started again
+        return known
 
     def signal(self, signum: int) -> bool:
         """Send a signal to this process and no other; False when it is gone.
@@ -95,7 +100,7 @@ class Owner:
         The pidfd is opened before the start time is compared, so a pid that is reused in between
         cannot be hit. Raises PermissionError when the process belongs to someone else.
         """
-        if self.boot_id != host_boot_id() or self.elsewhere:
+        if self.elsewhere:
             return False
         try:
             descriptor = os.pidfd_open(self.pid)

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from builder.errors import ConflictError, NotFoundError, UsageError
-from builder.owner import Owner
+from builder.owner import UNKNOWN_FOR, Owner
 from builder.record_sink import RecordSink
 from builder.run_record import FORMAT_VERSION, RunRecord, TemplateRef
 from builder.workspace import write_json
@@ -209,9 +209,12 @@ def new_run_id() -> str:
 
 
 def is_live(record: RunRecord) -> bool:
-    """Whether the process that builds it still runs."""
+    """Whether the process that builds it still runs; of one that cannot be seen from here, whether it may."""
     owner = Owner.from_json(record.owner)
-    return owner is not None and owner.alive()
+    if owner is None:
+        return False
+    known = owner.known_alive()
+    return datetime.now(UTC) - record.start_time < UNKNOWN_FOR if known is None else known
 
 
 def directories(home: Home) -> list[RunDirectory]:
@@ -289,8 +292,8 @@ def cancel(run: RunDirectory) -> Owner:
         )
     if owner.elsewhere:
         raise ConflictError(
-            f"Run {run.run_id} goes on in another container: no signal goes from here to there.",
-            hint="Stop that container (docker stop), or cancel the run in there (docker exec).",
+            f"Run {run.run_id} goes on outside of this container, where no signal goes from here.",
+            hint="Cancel it where it was started, or stop the container that it is in (docker stop).",
         )
     request = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "by": os.getpid()}
     write_json(run.path / _CANCEL, request)

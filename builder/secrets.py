@@ -98,7 +98,7 @@ def _key(services: Services) -> bytes:
     key = os.urandom(_KEY_BYTES)
     if not services.read_only:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.{os.getpid()}")
+        part = file.with_name(f".{file.name}.{os.urandom(4).hex()}")  # pids are alike in containers
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             out.write(key)

@@ -162,12 +162,14 @@ class Workspace:
                 time.sleep(_POLL_SECONDS)
 
     def _conflict(self) -> ConflictError:
-        run = self._lock.holder().get("runId") or ""
+        holder = self._lock.holder()
+        run, owner = holder.get("runId") or "", Owner.from_json(holder.get("owner"))
+        where = " where it was started" if owner is not None and owner.elsewhere else ""
         return ConflictError(
             f"{self.name} is in use: {self._holder()} builds the same template.",
             details=(f"workspace: {self.path}",),
             # Without the id it would be the latest run that is meant: the one that is refused here.
-            hint=f"Wait for it with --wait, or stop it: {f'build runs cancel {run}'.rstrip()}",
+            hint=f"Wait for it with --wait, or stop it{where}: {f'build runs cancel {run}'.rstrip()}",
         )
 
     def _holder(self) -> str:
@@ -300,11 +302,11 @@ def clear(places: Places, *, budget: float) -> list[Reaped]:
 
 
 def works_on(home: Home, run_id: str) -> bool:
-    """Whether a living process of this machine is in a workspace for that run. Only looks."""
+    """Whether a living process is, or may be, in a workspace for that run. Only looks."""
     for path in (home.staging / ".locks").glob("*.lock"):
         holder = FileLock(path).holder()
         owner = Owner.from_json(holder.get("owner"))
-        if holder.get("runId") == run_id and owner is not None and owner.alive():
+        if holder.get("runId") == run_id and owner is not None and owner.known_alive() is not False:
             return True
     return False
 

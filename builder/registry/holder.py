@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from builder.owner import Owner, host_boot_id
+from builder import beacon
+from builder.owner import UNKNOWN_FOR, Owner, host_boot_id
 
-# Nothing tells whether a process of another machine lives. AIB's longest build takes 960 minutes.
-ELSEWHERE = timedelta(hours=24)
 _MACHINE_ID = Path("/etc/machine-id")
 
 
@@ -32,12 +31,12 @@ def lives(owner: str, host: str, since: datetime | None) -> bool:
     process = Owner.from_text(owner)
     if process is None:
         return False
-    # A machine without a name is told from others by its boot.
-    here = host == this_host() if host else process.boot_id == host_boot_id()
-    known = process.known_alive() if here else None
+    # A machine without a name is told from others by its boot; a home in common tells in any case.
+    here = process.boot_id == host_boot_id() or (host != "" and host == this_host())
+    known = process.known_alive() if here else beacon.lit(process.token)
     if known is not None:
         return known
-    return since is not None and datetime.now(UTC) - since < ELSEWHERE
+    return since is not None and datetime.now(UTC) - since < UNKNOWN_FOR
 
 
 @cache

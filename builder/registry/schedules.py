@@ -104,6 +104,7 @@ class Schedules(Part):
         """Take it when it is due at `now`: this process is to build it, and the time it was due at is dealt
         with, whatever comes of it. None when it is not due, gone, or another process has it.
         """
+        self._show_life()
         with self._db.write() as session:
             row = session.get(ScheduleRow, name.casefold())
             if row is None:
@@ -119,6 +120,7 @@ class Schedules(Part):
         """Take it though it is not due. Raises NotFoundError, InUseError while another process has it, and
         ConflictError for one of another machine: its files are there, and that machine builds it by itself.
         """
+        self._show_life()
         with self._db.write() as session:
             row = _require(session, name)
             if row.host != holder.this_host():

@@ -13,7 +13,6 @@ from builder.cli import gc as gc_cli
 from builder.cli import runs as runs_cli
 from builder.errors import ConflictError, EnvironmentProblem, NotFoundError, UsageError
 from builder.events import EventBus, RunFinished
-from builder.owner import host_boot_id
 from builder.redact import Redactor
 from builder.runs import RecordSink, RunDirectory
 from builder.settings import Home
@@ -123,13 +122,13 @@ def test_cancel_waits_for_the_build_not_for_its_process(home: Home, monkeypatch:
 def test_a_run_in_another_container_is_left_to_that(home: Home) -> None:
     run = RunDirectory.create(home)
     record = json.loads(run.record_file.read_bytes())
-    record["owner"]["pidNamespace"] = "77"
+    record["owner"] |= {"pidNamespace": "77", "token": "theirs"}
     run.record_file.write_text(json.dumps(record))
     folder = beacon.look_at(home.root)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{host_boot_id()}.77.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        with pytest.raises(ConflictError, match="another container"):
+    with (folder / "theirs.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ConflictError, match="outside of this container"):
             invoke("cancel")
     assert not run.cancel_requested
 
