@@ -52,7 +52,7 @@ def test_gitlabs_job_on_a_bare_machine(bare: str, plain: Box, built: Done, tmp_p
     image["properties"]["validate"] = validate
     (project / "image" / "template.json").write_text(json.dumps(image))
     # As the service restores what the last pipeline kept.
-    assert plain("cache", "export", "kept.tar", "--with-base").code == 0
+    assert plain("cache", "export", "kept.tar", "--template", "first", "--with-base").code == 0
     shutil.move(plain.work / "kept.tar", project / "goldsmith-cache.tar")
     env = {
         "CI": "true",

@@ -87,7 +87,7 @@ def test_the_next_build_needs_no_privilege_at_all(plain: Box, with_kvm: bool) ->
 
 @pytest.mark.usefixtures("built")
 def test_any_user_builds_with_a_base_from_elsewhere(plain: Box, tmp_path: Path) -> None:
-    packed = plain("cache", "export", "base.tar", "--with-base")
+    packed = plain("cache", "export", "base.tar", "--template", "first", "--with-base")
     assert packed.code == 0, packed.text
     (plain.work / "base.tar").chmod(0o644)
     write(plain, template("stranger", "echo one | sudo tee /etc/made", "id -un"))
