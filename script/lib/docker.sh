@@ -65,15 +65,14 @@ stop_docker() {
     DOCKER_PIDFILE=""
 }
 
-# in_docker_group COMMAND...: run as ourselves, with the engine's group when we do not have it yet
-# (a login shell gets a new group only at the next login).
+# in_docker_group COMMAND...: become that command, with the engine's group when we do not have it yet (a login
+# shell gets a new group only at the next login). For a subshell, or something in the background.
 in_docker_group() {
     if [ "$(id -u)" -eq 0 ] || docker info >/dev/null 2>&1; then
-        "$@"
-        return
+        exec "$@"
     fi
     docker_gid=$(getent group docker | cut -d: -f3)
     [ -n "$docker_gid" ] || die "The container engine answers to root only." "Run script/test as root."
-    sudo setpriv --reuid="$(id -u)" --regid="$(id -g)" --groups="$(id -G | tr ' ' ','),$docker_gid" \
+    exec sudo setpriv --reuid="$(id -u)" --regid="$(id -g)" --groups="$(id -G | tr ' ' ','),$docker_gid" \
         env HOME="$HOME" PATH="$PATH" CI="${CI:-}" TERM="${TERM:-dumb}" "$@"
 }
