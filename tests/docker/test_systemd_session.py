@@ -75,7 +75,7 @@ def test_the_unit_runs_and_comes_back_after_a_boot(session: Session) -> None:
     session("build", "schedule", "add", template, "--cron", "0 3 * * *", "--output-dir", "/goldsmith/out")
     assert f"systemd/user/{UNIT}" in session("build", "schedule", "install", "--systemd")
     wait_for_the_daemon(session)
-    box.docker("restart", "--time", "30", session.name, timeout=120)
+    box.docker("restart", "-t", "30", session.name, timeout=120)
     wait_for_the_daemon(session)
     session("systemctl", "--user", "stop", UNIT)
     shown = session("systemctl", "--user", "show", "--property", "Result,ExecMainStatus", UNIT)
