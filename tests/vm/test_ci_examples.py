@@ -140,6 +140,8 @@ def checkout(
         properties["properties"]["validate"] = {
             "inVMValidations": [{"type": "Shell", "name": "marked", "inline": ["grep made /etc/ci"]}]
         }
+        # A machine of the size that the kept memory is of.
+        properties["properties"]["vmProfile"] = {"vmSize": "Standard_B2s"}
         properties["properties"]["vnetConfig"] = {"subnetId": ""}
         (folder / "template.json").write_text(json.dumps(properties))
     cache = path / "from-the-last-build.tar"
