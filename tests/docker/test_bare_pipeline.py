@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from . import box
 from .box import ROOT, Box, Done, template
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.long]
 ADDRESS = "https://gitlab.example.com/tools/"
 PROJECT = "/builds/project"
 

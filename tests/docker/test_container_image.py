@@ -85,6 +85,7 @@ def test_the_next_build_needs_no_privilege_at_all(plain: Box, with_kvm: bool) ->
     assert f"| {name}" in done.text
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("built")
 def test_any_user_builds_with_a_base_from_elsewhere(plain: Box, tmp_path: Path) -> None:
     packed = plain("cache", "export", "base.tar", "--template", "first", "--with-base")

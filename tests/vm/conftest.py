@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from azurite import Azurite, installed, place, running
+from handover import give, give_nothing, take
 from harness import BUILD_LIMIT, EXAMPLES, Cli, Quickstart, assert_nothing_left
 from media import Medium, red_hat_medium
 
@@ -37,10 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Not collected without its option, rather than skipped."""
-    asked = config.getoption("--debian-installer", default=False)
-    return True if collection_path.name == "test_debian_installer.py" and not asked else None
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselected without its option, even where its file is named, rather than skipped."""
+    if config.getoption("--debian-installer", default=False):
+        return
+    out = [item for item in items if item.path.name == "test_debian_installer.py"]
+    if out:
+        items[:] = [item for item in items if item not in out]
+        config.hook.pytest_deselected(items=out)
+
+
+def pytest_sessionfinish() -> None:
+    """For a run of tests of which none needed the quickstart."""
+    give_nothing()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,7 +84,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.rmtree(path / name, ignore_errors=True)
         path.mkdir(parents=True, exist_ok=True)
         return path
-    return tmp_path_factory.mktemp("goldsmith-home")
+    path = tmp_path_factory.mktemp("goldsmith-home")
+    take(Cli(path, path))
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +109,10 @@ def quickstart(cli: Cli, home: Path) -> Quickstart:
     events = cli.cwd / "events.jsonl"
     result = cli(EXAMPLES / "quickstart" / "template.json", "--output-dir", out, "--events", events)
     lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
+    if result.code == 0:
+        give(cli)
+    else:
+        give_nothing()
     assert result.code == 0, result.text
     return Quickstart(result, out, lines)
 

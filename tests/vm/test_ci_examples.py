@@ -141,8 +141,6 @@ def checkout(
         properties["properties"]["validate"] = {
             "inVMValidations": [{"type": "Shell", "name": "marked", "inline": ["grep made /etc/ci"]}]
         }
-        # A machine of the size that the kept memory is of.
-        properties["properties"]["vmProfile"] = {"vmSize": "Standard_B2s"}
         properties["properties"]["vnetConfig"] = {"subnetId": ""}
         (folder / "template.json").write_text(json.dumps(properties))
     cache = path / "from-the-last-build.tar"
@@ -204,6 +202,7 @@ def test_githubs_steps(checkout: Checkout, tmp_path: Path) -> None:
     check(checkout, home, said["Pack bases and layers"])
 
 
+@pytest.mark.long
 def test_azures_steps(checkout: Checkout, tmp_path: Path) -> None:
     begin(checkout, "goldsmith-cache/cache.tar")
     home, env = tmp_path / "home", {"TF_BUILD": "True"}
@@ -251,6 +250,7 @@ def inputs(words: dict[str, str], values: dict[str, str]) -> dict[str, str]:
     return {name: known[text] for name, text in words.items()}
 
 
+@pytest.mark.long
 def test_the_actions_steps(checkout: Checkout, tmp_path: Path) -> None:
     """`.ci/github` as a workflow's `uses:` runs it: the expressions filled in, its files of commands read."""
     begin(checkout, "goldsmith-cache.tar")

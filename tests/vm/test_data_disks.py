@@ -136,7 +136,7 @@ def test_every_target_has_the_disks(made: CliResult, cli: Cli, home: Path) -> No
     assert_nothing_left(home)
 
 
-@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("kind", [pytest.param("image", marks=pytest.mark.long), "version"])
 def test_a_build_from_it_has_its_disks_and_one_more(made: CliResult, cli: Cli, home: Path, kind: str) -> None:
     folder = cli.cwd / kind
     path = template(cli, "more", SOURCES[kind], MORE, additionalDataDisks=[{"sizeGB": 2}])

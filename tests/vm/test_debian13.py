@@ -10,7 +10,7 @@ import pytest
 from harness import Cli, assert_nothing_left
 from test_bad_input import BASE
 
-pytestmark = pytest.mark.timeout(3000)
+pytestmark = [pytest.mark.timeout(3000), pytest.mark.long]
 
 
 def test_from_packages_to_an_image_that_boots(cli: Cli, home: Path, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def template(name: str, steps: list[dict[str, object]], **properties: object) ->
         "identity": {"type": "None"},
         "properties": {
             "buildTimeoutInMinutes": 40,
+            # The quickstart's: its first boot is theirs, too.
+            "vmProfile": {"vmSize": "Standard_B2s"},
             "source": {
                 "type": "PlatformImage",
                 "publisher": "Debian",

@@ -17,7 +17,7 @@ from harness import Cli, CliResult, assert_nothing_left
 from media import ON_MEDIUM, Medium
 from test_failing_build import template, write
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.long]
 
 STEPS: list[dict[str, object]] = [
     {

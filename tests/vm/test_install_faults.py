@@ -28,7 +28,7 @@ from builder.services import Services
 from builder.settings import Home, Settings
 from builder.vm.access import BuildAccess
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.long]
 
 Run = Callable[..., Installed]
 

@@ -32,7 +32,7 @@ from builder.settings import Home, Settings
 from builder.stages.source import check_tools
 from builder.vm import accelerator, replay
 
-pytestmark = pytest.mark.timeout(3000)
+pytestmark = [pytest.mark.timeout(3000), pytest.mark.long]
 
 # As our own stop does, with files deleted while they are open on both file systems, a folder as well.
 ORPHANS = "; ".join(
