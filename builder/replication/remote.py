@@ -206,8 +206,19 @@ class RemotePlace:
         return self._protocol, str(fs._strip_protocol(self.url)).rstrip("/")
 
     def _make_folder(self, fs: Any, location: str) -> None:  # noqa: ANN401 - fsspec has no types
-        if self._protocol not in _PACKAGES:  # object stores have no folders, only buckets, which are not ours
-            fs.makedirs(fs._strip_protocol(location).rpartition("/")[0], exist_ok=True)
+        if self._protocol in _PACKAGES:  # object stores have no folders, only buckets, which are not ours
+            return
+        folder = fs._strip_protocol(location).rpartition("/")[0]
+        for more in reversed(range(folder.count("/") + 1)):
+            try:
+                fs.makedirs(folder, exist_ok=True)
+            except PermissionError:
+                raise
+            except OSError:  # SFTP says "Failure" of a folder that another copy made in this moment, too
+                if not more:
+                    raise
+            else:
+                return
 
     def _connected(self) -> Any:  # noqa: ANN401 - fsspec has no types
         if getattr(self._mine, "fs", None) is None:
