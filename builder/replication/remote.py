@@ -129,7 +129,7 @@ class RemotePlace:
             more = {} if self.is_file_server else {"cache_type": "readahead"}
             with fs.open(location, "rb", **more) as file:
                 if self.is_file_server:
-                    file.prefetch(size)
+                    _read_ahead(file, size)
                 yield RemoteReader(file, size)
 
     def staging(self, location: str) -> str:
@@ -248,6 +248,20 @@ class RemotePlace:
             if len(value) >= _SHORTEST_SECRET:
                 text = text.replace(value, "***")
         return text if text.endswith(".") else f"{text}."
+
+
+def _read_ahead(file: Any, size: int) -> None:  # noqa: ANN401 - paramiko's
+    """Ask for all of it in a thread of paramiko's that says nothing when the connection ends first: who reads
+    gets the same error, and who is done reading needs none.
+    """
+    ask = file._prefetch_thread
+
+    def quietly(*arguments: Any) -> None:  # noqa: ANN401 - paramiko's own
+        with suppress(OSError, EOFError):
+            ask(*arguments)
+
+    file._prefetch_thread = quietly
+    file.prefetch(size)
 
 
 def _connect(url: str, protocol: str, region: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
