@@ -73,7 +73,9 @@ def footer(vhd: Path) -> bool:
 
 
 @pytest.mark.usefixtures("built")
-@pytest.mark.parametrize("with_kvm", [False, True], ids=["emulated", "dev-kvm"])
+@pytest.mark.parametrize(
+    "with_kvm", [False, pytest.param(True, marks=pytest.mark.long)], ids=["emulated", "dev-kvm"]
+)
 def test_the_next_build_needs_no_privilege_at_all(plain: Box, with_kvm: bool) -> None:
     """The base is in the volume; /dev/kvm is there or not, works or not."""
     name = f"next-{'kvm' if with_kvm else 'tcg'}"

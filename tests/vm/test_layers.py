@@ -214,6 +214,7 @@ def test_a_kept_guest_is_found_as_the_failed_step_left_it(built: Series) -> None
     assert second.code == 6, second.text
 
 
+@pytest.mark.long
 def test_every_layer_is_sound_on_its_own(built: Series, base_disk: SourceDisk, tmp_path: Path) -> None:
     """fsck is clean on each, after its journal was replayed on a copy; so is the qcow2 itself."""
     layers = {layer.meta.instance: layer for layer in built.store.all()}
@@ -246,7 +247,14 @@ def source_of(series: Series) -> str:
     return series.layer("Files").meta.source
 
 
-@pytest.mark.parametrize("moment", ["a layer is being stored", "a step runs", "the disk is flattened"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "a layer is being stored",
+        pytest.param("a step runs", marks=pytest.mark.long),
+        pytest.param("the disk is flattened", marks=pytest.mark.long),
+    ],
+)
 def test_killed_at_any_moment_no_layer_is_used_and_wrong(built: Series, moment: str) -> None:
     series = Series(built.cli, built.folder, f"killed-{moment.split()[1]}")
     steps = [shell("One", "echo one > ~/one"), shell("Two", "sleep 2", "cat ~/one")]

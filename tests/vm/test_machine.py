@@ -38,7 +38,9 @@ class Booted:
     events: list[object]
 
 
-@pytest.fixture(scope="module", params=["V1", "V2"], ids=["bios", "uefi"])
+@pytest.fixture(
+    scope="module", params=["V1", pytest.param("V2", marks=pytest.mark.long)], ids=["bios", "uefi"]
+)
 def generation(request: pytest.FixtureRequest) -> Generation:
     return request.param
 

@@ -66,6 +66,7 @@ def team(server: Server, tmp_path: Path) -> Iterator[Registry]:
     registry.close()
 
 
+@pytest.mark.long
 def test_every_rule_holds_as_it_does_in_a_file(server: Server) -> None:
     """The unit tests of the registry once more, in processes that have the server's address."""
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(UNIT)]

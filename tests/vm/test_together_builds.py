@@ -80,6 +80,7 @@ def test_ctrl_c_ends_both_machines(cli: Cli, tmp_path: Path) -> None:
     assert_nothing_left(cli.home)
 
 
+@pytest.mark.long
 def test_a_bench_measures_and_leaves_nothing(cli: Cli, tmp_path: Path) -> None:
     file = small(tmp_path, "bench", "true")
     runs = sorted(item.name for item in (cli.home / "runs").iterdir())
