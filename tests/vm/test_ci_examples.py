@@ -221,6 +221,7 @@ def test_azures_steps(checkout: Checkout, tmp_path: Path) -> None:
     check(checkout, home, said["Pack bases and layers"])
 
 
+@pytest.mark.long
 def test_gitlabs_script(checkout: Checkout, tmp_path: Path) -> None:
     begin(checkout, "goldsmith-cache.tar")
     home = tmp_path / "home"

@@ -291,6 +291,7 @@ def test_the_cache_is_private(built: Series) -> None:
         assert layer.folder.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 def test_without_a_budget_nothing_is_kept(built: Series, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "cache").mkdir(parents=True)

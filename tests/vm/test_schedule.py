@@ -98,6 +98,15 @@ def test_patched_when_the_source_is_new_three_times_over(
     assert cli("schedule", "remove", "patch").code == 0
 
 
+def wait_for_lock(daemon: subprocess.Popen[str], lock: Path) -> None:
+    """Until the scheduler holds it: who holds it is written into it then. Trying it would take it away."""
+    end = time.monotonic() + 120
+    while not (lock.exists() and lock.stat().st_size):
+        assert time.monotonic() < end
+        assert daemon.poll() is None, daemon.communicate(timeout=60)[0]
+        time.sleep(0.2)
+
+
 def wait_for_machine(daemon: subprocess.Popen[str], home: Path, deadline: float) -> None:
     """Until the scheduler's build has a machine running."""
     while not qemu_processes(home):
@@ -117,6 +126,7 @@ def test_a_scheduler_that_is_stopped_stops_its_build(quickstart: Quickstart, cli
     assert cli("schedule", "add", file, "--every", "1m", "--output-dir", folder).code == 0
     deadline = time.monotonic() + 600
     with cli.start("schedule", "run") as daemon:
+        wait_for_lock(daemon, home / "schedule.lock")
         second = cli("schedule", "run", "--once")
         assert "Another process looks after the schedules" in second.text
         assert second.code == 2, second.text
