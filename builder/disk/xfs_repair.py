@@ -28,6 +28,7 @@ _ALWAYS = re.compile(
 )
 _ORPHAN = re.compile(
     r"agi unlinked bucket \d+ is \d+ in ag \d+ \(inode=(\d+)\)$"
+    r"|Would clear next_unlinked in inode (\d+)$"  # one after which its list goes on
     r"|disconnected (?:dir )?inode (\d+), would move to lost\+found$"
     r"|would have reset inode (\d+) nlinks from 0 to \d+$"
 )

@@ -23,6 +23,7 @@ No modify flag set, skipping phase 5
 """
 ORPHAN = """\
 agi unlinked bucket 9 is 137 in ag 0 (inode=137)
+Would clear next_unlinked in inode 137
 disconnected inode 137, would move to lost+found
 would have reset inode 137 nlinks from 0 to 1
 """
