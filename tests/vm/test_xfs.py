@@ -84,8 +84,10 @@ def test_what_was_deleted_while_open_is_freed_and_nothing_else_changes(left: Xfs
     copy = tmp_path / "disk.raw"
     run(["cp", "--sparse=always", left.path, copy], timeout=120)
     boot, root = roots(copy)
-    orphans = [len(XfsImage(copy, part.start).orphans()) for part in (boot, root)]
-    assert orphans == [1, 5], "the guest left them"
+    few, more = (XfsImage(copy, part.start).orphans() for part in (boot, root))
+    # And whatever the kernel has not come to yet: since 5.14 it frees in the background what nobody has open.
+    assert (len(few), len(more) >= 5) == (1, True), "the guest left them"
+    assert len({number % 64 for number in more}) < len(more), "two are on one list"
     before = listing(copy, root)
     for part in (boot, root):
         xfs_repair.settle(copy, part.start, part.size)
