@@ -35,7 +35,7 @@ from builder.settings import Home, Settings, load_settings
 FAILED = Notice(
     event="failed",
     schedule="web",
-    template="/work/web.json",
+    template="/data/web.json",
     host="builder-1",
     run_id="20261125T030000-abcdef",
     message="The script failed with exit code 1 & <said> so.",
@@ -296,7 +296,7 @@ def test_starttls_is_not_given_up_where_there_is_none(
 
 
 def test_a_name_cannot_add_a_header() -> None:
-    forged = Notice("failed", "web\nBcc: all@example.com", "/work/web.json", "builder-1")
+    forged = Notice("failed", "web\nBcc: all@example.com", "/data/web.json", "builder-1")
     message = sending.mail_of(forged, "a@example.com", ["b@example.com"])
     assert message["Subject"] == "Goldsmith: web Bcc: all@example.com failed"
     assert message["Bcc"] is None

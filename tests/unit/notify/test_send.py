@@ -9,7 +9,7 @@ from builder.notify.notice import Notice
 from builder.notify.targets import Target, Webhook
 from builder.settings import Settings
 
-FAILED = Notice("failed", "web", "/work/web.json", "builder-1", message="no")
+FAILED = Notice("failed", "web", "/data/web.json", "builder-1", message="no")
 
 
 def told(monkeypatch: pytest.MonkeyPatch, target: Target, notice: Notice = FAILED) -> str:
@@ -36,7 +36,7 @@ def test_a_header_that_is_none_shows_no_secret(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_no_text_can_be_made_of_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    notice = Notice("failed", "web", "/work/\udcff.json", "builder-1")
+    notice = Notice("failed", "web", "/data/\udcff.json", "builder-1")
     target = Webhook.model_validate({"type": "webhook", "url": "http://127.0.0.1:1/"})
     assert told(monkeypatch, target, notice).endswith("(webhook): UnicodeEncodeError")
 

@@ -17,7 +17,7 @@ from builder.schedule.trigger import Trigger
 from builder.schedule.work import SourceNow
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-TEMPLATE = "/work/web.json"
+TEMPLATE = "/data/web.json"
 
 
 @dataclass

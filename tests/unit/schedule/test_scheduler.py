@@ -141,7 +141,7 @@ def test_a_good_manual_build_activates_it_again(bench: Bench) -> None:
     hour = timedelta(hours=1)
     bench.runs = [
         manual("Failed", at + 3 * hour),
-        manual("Succeeded", at + 2 * hour, "/work/other.json"),
+        manual("Succeeded", at + 2 * hour, "/data/other.json"),
         manual("Succeeded", at - hour),
     ]
     assert bench.look("2026-11-21 12:00") == ["deactivated"]
@@ -306,7 +306,7 @@ def test_asked_for_one_of_another_machine_is_refused(bench: Bench, monkeypatch: 
         f"The schedule 'web' belongs to another machine: its /etc/machine-id is {made.host}, "
         "this one's is another."
     )
-    assert caught.value.details == ("Its template is /work/web.json there.",)
+    assert caught.value.details == ("Its template is /data/web.json there.",)
     assert "build schedule remove web" in str(caught.value.hint)
     assert bench.registry.find_schedule("web") == made, "it still belongs to that machine"
     assert bench.work.built == []
