@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from dataclasses import dataclass, replace
@@ -86,9 +87,14 @@ class Owner:
         return self.known_alive() is True
 
     def known_alive(self) -> bool | None:
-        """The same; None when nothing tells: a container's, or its host's, and no home in common."""
+        """The same; None when nothing tells: a container's, or its host's, and no home in common; or
+        another user's on a host that hides those (proc(5), `hidepid`).
+        """
         if not self.elsewhere:
-            return start_ticks(self.pid) == self.start_ticks
+            ticks = start_ticks(self.pid)
+            if ticks is None and _is_hidden(self.pid):
+                return beacon.lit(self.token)
+            return ticks == self.start_ticks
         known = beacon.lit(self.token)
         if known is None and not self.namespace and not beacon.pid_namespace():
             return False  # this machine's, before it was started again
@@ -107,7 +113,10 @@ class Owner:
         except ProcessLookupError:
             return False
         try:
-            if start_ticks(self.pid) != self.start_ticks:
+            ticks = start_ticks(self.pid)
+            if ticks is None and _is_hidden(self.pid):
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            if ticks != self.start_ticks:
                 return False
             signal.pidfd_send_signal(descriptor, signum)
         except ProcessLookupError:
@@ -128,12 +137,23 @@ def host_boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when it does not run."""
+    """When a process started, in clock ticks since boot; None when it does not run, or is hidden from us."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     return parse_stat(stat)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether /proc may show us nothing of a process that is there: another user's, by `hidepid`."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def parse_stat(stat: bytes) -> int | None:

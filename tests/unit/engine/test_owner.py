@@ -5,6 +5,9 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from builder import beacon
 from builder.owner import (
     Owner,
     command_line,
@@ -43,6 +46,26 @@ def test_a_pid_nobody_has() -> None:
     assert start_ticks(unused) is None
     assert command_line(unused) == ()
     assert not replace(Owner.current(), pid=unused).signal(0)
+
+
+def test_one_that_the_host_hides_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = Owner.current()
+    monkeypatch.setattr("builder.owner.start_ticks", lambda _pid: None)
+    assert me.known_alive() is False, "we could signal it, so it was not hidden"
+
+    def refused(_pid: int, _signum: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.kill", refused)
+    assert me.known_alive() is None
+    with pytest.raises(PermissionError):
+        me.signal(0)
+    beacon.light(tmp_path)
+    # Through a descriptor of its own, as any other process would see it.
+    assert me.known_alive() is True
+    assert replace(me, token="ab" * 8).known_alive() is None
 
 
 def test_json_round_trip_and_nonsense() -> None:
