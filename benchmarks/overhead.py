@@ -10,8 +10,8 @@ from workloads import true_steps
 
 OURS = "goldsmith"
 BUILD_LIMIT, STEP_LIMIT = 1.5, 1.0
-ENDS = 5
-"""How many steps the beginning and the end of a long template are."""
+GROUP = 5
+"""How many neighbouring steps are looked at together, so that one slow step does not decide."""
 
 
 def blocks(results: Results, steps: int) -> list[Block]:
@@ -52,17 +52,14 @@ def _depth(many: Sequence[Result], steps: int) -> Block:
     if any(_engine_of_step(result, 1) for result in many):
         measures.append(("the engine's phases of a step", _engine_of_step))
     whole = [result for result in many if len(result.steps) == steps]
+    groups = [range(first, first + GROUP) for first in range(1, steps - GROUP + 2, GROUP)]
     rows = []
-    for name, measure in measures if whole and steps >= 2 * ENDS else ():
-        first = _ends(whole, measure, range(1, ENDS + 1))
-        last = _ends(whole, measure, range(steps - ENDS + 1, steps + 1))
-        rows.append([name, f"{first:.2f}", f"{last:.2f}", f"{last / first:.2f}" if first else "-"])
-    columns = ("what", f"first {ENDS} steps, s", f"last {ENDS} steps, s", "ratio")
+    for name, measure in measures if whole and len(groups) > 1 else ():
+        found = [median(measure(result, step) for result in whole for step in group) or 0.0 for group in groups]
+        ratio = f"{found[-1] / found[0]:.2f}" if found[0] else "-"
+        rows.append([name, *(f"{seconds:.2f}" for seconds in found), ratio])
+    columns = ("what", *(f"steps {group[0]} to {group[-1]}, s" for group in groups), "last against first")
     return Block(f"Does the cost of step k's layer grow with k? {steps} steps, medians", columns, rows)
-
-
-def _ends(results: Sequence[Result], measure: Callable[[Result, int], float], steps: range) -> float:
-    return median(measure(result, step) for result in results for step in steps) or 0.0
 
 
 def _further(
