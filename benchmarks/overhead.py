@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from results import Result, Results, median
 from tables import Block
-from workloads import true_steps
+from workloads import edited, true_steps
 
 OURS = "goldsmith"
 BUILD_LIMIT, STEP_LIMIT = 1.5, 1.0
@@ -18,7 +18,8 @@ def blocks(results: Results, steps: int) -> list[Block]:
     """The section; empty blocks where nothing was measured."""
     one = results.of(OURS, true_steps(1).name)
     many = results.of(OURS, true_steps(steps).name)
-    return [_overhead(one, many, steps), _depth(many, steps)]
+    last = results.of(OURS, edited(true_steps(steps).name))
+    return [_overhead(one, many, steps), _depth(one, last, steps), _course(many, steps)]
 
 
 def _overhead(one: Sequence[Result], many: Sequence[Result], steps: int) -> Block:
@@ -44,8 +45,23 @@ def _overhead(one: Sequence[Result], many: Sequence[Result], steps: int) -> Bloc
     return Block(heading, ("what", "seconds", "target", "verdict"), rows, remarks)
 
 
-def _depth(many: Sequence[Result], steps: int) -> Block:
-    """Whether a step's layer costs more the more layers lie below it."""
+def _depth(one: Sequence[Result], last: Sequence[Result], steps: int) -> Block:
+    """Whether a step's layer costs more the more layers lie below it: both builds execute one step only."""
+    measures: list[tuple[str, Callable[[Result, int], float]]] = [
+        ("the engine's phases of the step", _engine_of_step),
+        ("the build, all that is not guest time", lambda result, _: _beyond_guest(result)),
+    ]
+    rows = []
+    for name, measure in measures if one and last else ():
+        low = median(measure(result, 1) for result in one) or 0.0
+        deep = median(measure(result, steps) for result in last) or 0.0
+        rows.append([name, f"{low:.2f}", f"{deep:.2f}", f"{deep / low:.2f}" if low else "-"])
+    columns = ("what", "alone, s", f"as the last of {steps}, s", "ratio")
+    return Block(f"One step executed, on the base and on {steps - 1} layers of steps, medians", columns, rows)
+
+
+def _course(many: Sequence[Result], steps: int) -> Block:
+    """Whether the steps of a long build cost more as it goes on: layers below, and work beside it."""
     measures: list[tuple[str, Callable[[Result, int], float]]] = [
         ("a step and its layer, wall clock", lambda result, step: result.steps[step - 1])
     ]
@@ -55,11 +71,13 @@ def _depth(many: Sequence[Result], steps: int) -> Block:
     groups = [range(first, first + GROUP) for first in range(1, steps - GROUP + 2, GROUP)]
     rows = []
     for name, measure in measures if whole and len(groups) > 1 else ():
-        found = [median(measure(result, step) for result in whole for step in group) or 0.0 for group in groups]
+        found = [
+            median(measure(result, step) for result in whole for step in group) or 0.0 for group in groups
+        ]
         ratio = f"{found[-1] / found[0]:.2f}" if found[0] else "-"
         rows.append([name, *(f"{seconds:.2f}" for seconds in found), ratio])
     columns = ("what", *(f"steps {group[0]} to {group[-1]}, s" for group in groups), "last against first")
-    return Block(f"Does the cost of step k's layer grow with k? {steps} steps, medians", columns, rows)
+    return Block(f"The course of a build of {steps} steps, medians", columns, rows)
 
 
 def _further(

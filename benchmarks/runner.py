@@ -19,7 +19,7 @@ import packer_side
 import seed
 from cases import Case, Known
 from results import Result, Results
-from workloads import WORKLOADS, Machine, Workload, true_steps
+from workloads import WORKLOADS, Machine, Workload, edited, true_steps
 
 FAILURES = (RuntimeError, OSError, subprocess.SubprocessError, ValueError, KeyError)
 OURS, PACKER = "goldsmith", "packer"
@@ -133,27 +133,45 @@ class Runner:
         self._clear(place)
 
     def _overhead(self, number: int) -> None:
-        """One step and many that do nothing, in turn, each from the warm base."""
-        pair = [1, self._options.steps]
-        for count in pair if number % 2 else reversed(pair):
-            workload = true_steps(count)
-            if self._results.has(OURS, [workload.name], number):
+        """One step and many that do nothing, in turn, each from the warm base; then the last of the many
+        edited, so that one step is built again with all the layers below it.
+        """
+        steps = self._options.steps
+        one, many = true_steps(1), true_steps(steps)
+        again = true_steps(steps, edit=f"round {number}")
+        series: list[dict[str, tuple[Workload, Known, list[int]]]] = [
+            {one.name: (one, "base", [1])},
+            {many.name: (many, "base", [*range(1, steps + 1)]), edited(many.name): (again, "all", [steps])},
+        ]
+        for listed in series if number % 2 else reversed(series):
+            if self._results.has(OURS, listed, number):
                 continue
-            self._gate()
-            place = self._room / f"{workload.name}-{number}"
-            try:
-                there, before = self._state("base"), known.bases(self._home)
-                build = goldsmith_side.build(workload, 1, self._machine, self._home, place, "build")
-                doubts = [known.missing("base", there)]
-                if before and known.bases(self._home) != before:
-                    doubts.append(NOT_USED)
-                if build.evidence.ran != list(range(1, count + 1)):
-                    doubts.append(f"customizers that ran: {build.evidence.ran}")
-            except FAILURES as error:
-                self._failed(OURS, workload.name, number, error)
-            else:
-                self._keep(_ours_result(build, workload.name, number, tuple(filter(None, doubts))))
+            self._results.drop(OURS, listed, number)
+            place = self._room / f"{next(iter(listed))}-{number}"
+            for name, case in listed.items():
+                if not self._idle_steps(name, *case, number, place):
+                    break
             self._clear(place)
+
+    def _idle_steps(
+        self, name: str, workload: Workload, state: Known, expected: list[int], number: int, place: Path
+    ) -> bool:
+        """Steps that do nothing, of which those `expected` are to be executed."""
+        self._gate()
+        try:
+            there, before = self._state(state), known.bases(self._home)
+            log = name.replace(" ", "-").replace(",", "")
+            build = goldsmith_side.build(workload, 1, self._machine, self._home, place, log)
+            doubts = [known.missing(state, there)]
+            if before and known.bases(self._home) != before:
+                doubts.append(NOT_USED)
+            if build.evidence.ran != expected:
+                doubts.append(f"customizers that ran: {build.evidence.ran}, expected: {expected}")
+        except FAILURES as error:
+            self._failed(OURS, name, number, error)
+            return False
+        self._keep(_ours_result(build, name, number, tuple(filter(None, doubts))))
+        return True
 
     def _flatten(self, number: int) -> None:
         pair = [flatten.OURS, flatten.THEIRS]
