@@ -140,8 +140,12 @@ class Machine:
         return len(self.qmp.events("RESET"))
 
     def reset(self) -> None:
-        """Press the reset button: the guest starts again, without a chance to say goodbye."""
+        """Press the reset button: the guest starts again, without a chance to say goodbye, also one that
+        stands still since its kernel panicked.
+        """
         self.qmp.command("system_reset")
+        if self.qmp.status() != "running":
+            self.qmp.command("cont")
 
     def progress(self) -> tuple[int, ...]:
         """Numbers that move while the guest gets somewhere: bytes on its console, disk operations."""

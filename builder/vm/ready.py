@@ -35,7 +35,9 @@ _FATAL = {
     b"grub rescue>": "The guest's boot loader found no system to boot.",
 }
 # QEMU before 8.1 translates guest code without locking its pages: when two emulated CPUs race while the
-# kernel patches its own text, both may run a stale breakpoint for ever. Only a reset gets out of it.
+# kernel patches its own text, both may run a stale breakpoint for ever, or one runs it when the kernel has
+# no use for it any more, and oopses. Only a reset gets out of it.
+_STALE_BREAKPOINT = re.compile(rb"\bint3: 0000 \[#\d+\]")
 _LOCKED_UP = re.compile(rb"watchdog: BUG: soft lockup - CPU#\d+ stuck for (\d+)s")
 LOCKED_UP_SECONDS = 40
 """A CPU stuck for less may be an overloaded host's doing."""
@@ -126,10 +128,11 @@ class BootWatch:
         if now - self._checked < _CHECK_SECONDS:
             return
         self._checked = now
-        self._machine.check()
         text = self._console()
-        if not connected:
-            self._check_lock_up(text)
+        # Before the machine is asked: one that stands still since its kernel panicked can be reset, too.
+        if not connected and self._reset_locked_up(text):
+            return
+        self._machine.check()
         if self._booting:
             self._check_console(text)
             if self._machine.resets() > MOST_RESETS:
@@ -156,15 +159,19 @@ class BootWatch:
                 lines = text.decode(errors="replace").splitlines()[-10:]
                 raise MachineError(message, details=tuple(lines), hint="See the serial log.")
 
-    def _check_lock_up(self, text: bytes) -> None:
-        if not any(int(seconds) >= LOCKED_UP_SECONDS for seconds in _LOCKED_UP.findall(text)):
-            return
+    def _reset_locked_up(self, text: bytes) -> bool:
+        """Reset a guest of whose emulation nothing is to be expected any more. Returns whether it was."""
+        emulated = self._machine.spec.accelerator.name == "tcg"
+        stuck = any(int(seconds) >= LOCKED_UP_SECONDS for seconds in _LOCKED_UP.findall(text))
+        if not stuck and not (emulated and _STALE_BREAKPOINT.search(text)):
+            return False
         self._lock_ups += 1
         if self._lock_ups > MOST_LOCK_UPS:
             raise MachineError("The guest's kernel locks up on every boot.", hint="See the serial log.")
         self._bus.warn("The guest's kernel locked up while booting; it is reset.", code="LockedUp")
-        self._offset = self._machine.spec.serial_log.stat().st_size
         self._machine.reset()
+        self._offset = self._machine.spec.serial_log.stat().st_size
+        return True
 
     def _check_progress(self, now: float) -> None:
         accelerator = self._machine.spec.accelerator

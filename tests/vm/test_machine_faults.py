@@ -28,6 +28,7 @@ from builder.vm.spec import MachineSpec
 from provisioners.guest import GuestTimeoutError
 
 SLEEP = b"\xfa\xf4"  # cli; hlt
+PANIC = bytes.fromhex("ba0505b001ee") + SLEEP  # out 0x505, 1: to pvpanic, as Linux says that it panicked
 RESET = bytes.fromhex("baf90cb006ee") + SLEEP  # out 0xcf9, 6
 QEMU = "qemu-system-x86_64"
 
@@ -170,6 +171,18 @@ def test_kernel_panic_is_noticed_at_once(make, access, bus):
             wait_for_ssh(machine, access, timeout=120, bus=bus)
         assert time.monotonic() - start < 15
         assert "Kernel panic - not syncing: VFS" in caught.value.details
+
+
+@pytest.mark.parametrize("end", [SLEEP, PANIC], ids=["hangs", "stands-still"])
+def test_a_stale_breakpoint_of_the_emulation_is_reset_three_times(make, access, bus, end):
+    text = b"Oops: int3: 0000 [#1] PREEMPT SMP\nKernel panic - not syncing: Fatal exception\n"
+    said = []
+    bus.add_sink(lambda envelope: said.append(getattr(envelope.event, "code", "")))
+    with Machine(make(printing(text).removesuffix(SLEEP) + end)) as machine:
+        with pytest.raises(MachineError, match="locks up on every boot"):
+            wait_for_ssh(machine, access, timeout=120, bus=bus)
+        assert machine.spec.serial_log.read_bytes().count(b"int3") == 4
+    assert said.count("LockedUp") == 3
 
 
 def test_a_guest_that_restarts_over_and_over_is_given_up(make, access, bus):

@@ -20,15 +20,18 @@ class FakeMachine:
         self.spec = SimpleNamespace(serial_log=log, accelerator=SimpleNamespace(proven=True, name="tcg"))
         self.serial_offset = 0
         self.resets_done = 0
+        self.panicked = False
 
     def check(self) -> None:
-        pass
+        if self.panicked:
+            raise MachineError("The guest's kernel panicked.")
 
     def resets(self) -> int:
         return self.resets_done
 
     def reset(self) -> None:
         self.resets_done += 1
+        self.panicked = False
 
 
 @pytest.fixture
@@ -89,6 +92,40 @@ def test_one_that_locks_up_again_and_again_is_given_up(
             add(log, second, 50)
             watch.check()
     assert machine.resets_done == ready.MOST_LOCK_UPS
+
+
+OOPS = b"""[    6.78] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI
+[    6.79] RIP: 0010:sched_clock_cpu+0x9/0x1d0
+[    6.80] Kernel panic - not syncing: Fatal exception in interrupt
+"""
+
+
+def test_a_breakpoint_that_qemu_did_not_forget_is_no_panic_of_the_guest(
+    log: Path, said: tuple[EventBus, list[object]]
+) -> None:
+    machine = FakeMachine(log)
+    machine.panicked = True
+    watch = ready.BootWatch(machine, said[0])  # type: ignore[arg-type]
+    with log.open("ab") as file:
+        file.write(OOPS)
+    watch.check()
+    watch.check()
+    assert machine.resets_done == 1
+    assert [e.code for e in said[1] if isinstance(e, Note)] == ["LockedUp"]
+
+
+@pytest.mark.parametrize("cause", ["kvm", "not a breakpoint", "connected"])
+def test_any_other_panic_ends_the_wait(log: Path, said: tuple[EventBus, list[object]], cause: str) -> None:
+    machine = FakeMachine(log)
+    machine.spec.accelerator.name = "kvm" if cause == "kvm" else "tcg"
+    watch = ready.BootWatch(machine, said[0])  # type: ignore[arg-type]
+    with log.open("ab") as file:
+        file.write(
+            OOPS.replace(b"int3", b"general protection fault") if cause == "not a breakpoint" else OOPS
+        )
+    with pytest.raises(MachineError, match="panicked while booting"):
+        watch.check(connected=cause == "connected")
+    assert machine.resets_done == 0
 
 
 def test_a_kernel_without_a_driver_for_the_disk_ends_the_wait(
