@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from builder.disk import qemu_img
 from builder.errors import BuildError, BuildTimeoutError, CancelledError, EnvironmentProblem
+from builder.events import Wait
 from builder.layers.layer import ACCESS, GROW, SEED, Layer
 from builder.layers.route import Link
 from builder.layers.soundness import memory_is_sound
@@ -91,7 +92,7 @@ class Workpiece:
             return
         try:
             if getattr(prepared.model, "type", "") == "x-LinuxRestart":
-                care.calm(self.session.guest)
+                self._calm("Customize", step)
             self._freeze(number, self._context.route.links[number])
         except GuestError as error:
             # The step itself succeeded: what it did to the guest is its own affair.
@@ -226,9 +227,16 @@ class Workpiece:
         self._tainted = False
         self._enter(start)
         if self._context.source.os_type == "Linux":
-            with phase(self._context.bus, "Settle", where="guest", stage="Boot"):
-                care.calm(self.session.guest)
+            self._calm("Boot")
         generalize.place_default_script(self.session)
+
+    def _calm(self, stage: str, index: int = 0) -> None:
+        bus = self._context.bus
+        with (
+            phase(bus, "Settle", where="guest", stage=stage, index=index),
+            Wait(bus, "Waiting for the guest's services to have started"),
+        ):
+            care.calm(self.session.guest)
 
     def _grow_if_asked(self) -> None:
         links = self._context.route.links
