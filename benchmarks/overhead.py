@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cases import edited
 from results import Result, Results, median
 from tables import Block
-from workloads import edited, true_steps
+from workloads import true_steps
 
 OURS = "goldsmith"
 BUILD_LIMIT, STEP_LIMIT = 1.5, 1.0
@@ -18,7 +19,7 @@ def blocks(results: Results, steps: int) -> list[Block]:
     """The section; empty blocks where nothing was measured."""
     one = results.of(OURS, true_steps(1).name)
     many = results.of(OURS, true_steps(steps).name)
-    last = results.of(OURS, edited(true_steps(steps).name))
+    last = results.of(OURS, edited(true_steps(steps)))
     return [_overhead(one, many, steps), _depth(one, last, steps), _course(many, steps)]
 
 

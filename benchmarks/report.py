@@ -39,15 +39,17 @@ def _cases(results: Results) -> Block:
 
 
 def _case(results: Results, case: Case) -> list[str]:
-    ours, theirs = results.median(OURS, case.name), results.median(PACKER, case.set)
+    ours, theirs = results.median(OURS, case.name), results.median(PACKER, case.set.name)
     ratio = ours / theirs if ours is not None and theirs else None
-    doubtful = any(result.doubts for result in results.of(OURS, case.name) + results.of(PACKER, case.set))
+    doubtful = any(
+        result.doubts for result in results.of(OURS, case.name) + results.of(PACKER, case.set.name)
+    )
     return [
         case.name,
         _seconds(ours),
         str(len(results.of(OURS, case.name))),
         _seconds(theirs),
-        str(len(results.of(PACKER, case.set))),
+        str(len(results.of(PACKER, case.set.name))),
         "-" if ratio is None else f"{ratio:.3f}",
         f"<= {case.target:.2f}",
         verdict(ratio, case.target, doubtful=doubtful),
@@ -55,7 +57,7 @@ def _case(results: Results, case: Case) -> list[str]:
 
 
 def _packer_alone(results: Results) -> list[list[str]]:
-    sets = dict.fromkeys(case.set for case in CASES)
+    sets = dict.fromkeys(case.set.name for case in CASES)
     return [
         [name, "-", "0", _seconds(results.median(PACKER, name)), str(len(results.of(PACKER, name))), *"---"]
         for name in sets
@@ -81,7 +83,7 @@ def _every(results: Results) -> Block:
 
 
 def _where_time_goes(results: Results, tool: str) -> Block:
-    named = {case.name for case in CASES} | {case.set for case in CASES}
+    named = {case.name for case in CASES} | {case.set.name for case in CASES}
     rows = [
         [case, name, where or "-", f"{value:.2f}"]
         for (who, case), listed in _grouped(results.good()).items()

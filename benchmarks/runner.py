@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import cases
@@ -19,7 +20,7 @@ import packer_side
 import seed
 from cases import Case, Known
 from results import Result, Results
-from workloads import WORKLOADS, Machine, Workload, edited, true_steps
+from workloads import WORKLOADS, Machine, Workload
 
 FAILURES = (RuntimeError, OSError, subprocess.SubprocessError, ValueError, KeyError)
 OURS, PACKER = "goldsmith", "packer"
@@ -82,16 +83,15 @@ class Runner:
             if tool == PACKER:
                 self._packer(WORKLOADS[name], number)
             else:
-                self._series(name, number)
+                self._series(cases.series(name), number)
 
-    def _series(self, name: str, number: int) -> None:
+    def _series(self, listed: Sequence[Case], number: int) -> None:
         """Our cases of a set. Each starts where the one before ended, so all of them or none."""
-        listed = cases.series(name)
         names = [case.name for case in listed]
         if self._results.has(OURS, names, number):
             return
         self._results.drop(OURS, names, number)
-        place = self._room / f"{name}-{number}"
+        place = self._room / f"{listed[0].set.name}-{number}"
         for case in listed:
             if not self._ours(case, number, place):
                 break
@@ -133,45 +133,10 @@ class Runner:
         self._clear(place)
 
     def _overhead(self, number: int) -> None:
-        """One step and many that do nothing, in turn, each from the warm base; then the last of the many
-        edited, so that one step is built again with all the layers below it.
-        """
-        steps = self._options.steps
-        one, many = true_steps(1), true_steps(steps)
-        again = true_steps(steps, edit=f"round {number}")
-        series: list[dict[str, tuple[Workload, Known, list[int]]]] = [
-            {one.name: (one, "base", [1])},
-            {many.name: (many, "base", [*range(1, steps + 1)]), edited(many.name): (again, "all", [steps])},
-        ]
-        for listed in series if number % 2 else reversed(series):
-            if self._results.has(OURS, listed, number):
-                continue
-            self._results.drop(OURS, listed, number)
-            place = self._room / f"{next(iter(listed))}-{number}"
-            for name, case in listed.items():
-                if not self._idle_steps(name, *case, number, place):
-                    break
-            self._clear(place)
-
-    def _idle_steps(
-        self, name: str, workload: Workload, state: Known, expected: list[int], number: int, place: Path
-    ) -> bool:
-        """Steps that do nothing, of which those `expected` are to be executed."""
-        self._gate()
-        try:
-            there, before = self._state(state), known.bases(self._home)
-            log = name.replace(" ", "-").replace(",", "")
-            build = goldsmith_side.build(workload, 1, self._machine, self._home, place, log)
-            doubts = [known.missing(state, there)]
-            if before and known.bases(self._home) != before:
-                doubts.append(NOT_USED)
-            if build.evidence.ran != expected:
-                doubts.append(f"customizers that ran: {build.evidence.ran}, expected: {expected}")
-        except FAILURES as error:
-            self._failed(OURS, name, number, error)
-            return False
-        self._keep(_ours_result(build, name, number, tuple(filter(None, doubts))))
-        return True
+        """Steps that do nothing; who goes first changes."""
+        both = cases.idle(self._options.steps)
+        for listed in both if number % 2 else reversed(both):
+            self._series(listed, number)
 
     def _flatten(self, number: int) -> None:
         pair = [flatten.OURS, flatten.THEIRS]
@@ -233,7 +198,7 @@ class Runner:
 def _claims(case: Case, build: goldsmith_side.Build) -> list[str]:
     """In what a build was not what its case says it is."""
     said, machines = build.evidence, build.watched.machines
-    wanted = list(case.steps if case.steps is not None else range(1, len(WORKLOADS[case.set].steps) + 1))
+    wanted = list(case.steps if case.steps is not None else range(1, len(case.set.steps) + 1))
     doubts = [note for note in said.notes if "so the VM gets" in note]
     if said.ran != wanted:
         doubts.append(f"customizers that ran: {said.ran}, expected: {wanted}")

@@ -47,17 +47,9 @@ NGINX = Workload(
 WORKLOADS = {workload.name: workload for workload in (TRIVIAL, NGINX)}
 
 
-def true_steps(count: int, edit: str = "") -> Workload:
-    """A set whose steps do nothing, so that what is left is the engine's and the link's. `edit` is a text
-    that makes another of its last one.
-    """
-    last = f"true # {edit}" if edit else "true"
-    return Workload(f"true-{count}", (*(("true",),) * (count - 1), (last,)))
-
-
-def edited(name: str) -> str:
-    """The case in which the last step of the set of that name was edited."""
-    return f"{name}, last step edited"
+def true_steps(count: int) -> Workload:
+    """A set whose steps do nothing, so that what is left is the engine's and the link's."""
+    return Workload(f"true-{count}", (("true",),) * count)
 
 
 @dataclass(frozen=True)
