@@ -46,7 +46,7 @@ def main() -> int:
 
 def _once(root: Path, source: Path, size: int) -> tuple[float, int]:
     from builder.disk.extents import link_or_copy
-    from builder.gc import disk_usage
+    from builder.on_disk import disk_usage
     from builder.registry.records import Delivery, NewRegion, ReplicaRecord
     from builder.registry.store import Registry
     from builder.replication.place import Places

@@ -18,6 +18,7 @@ from builder.bench.home import dead as dead_benches
 from builder.errors import EnvironmentProblem
 from builder.journal import Journal, inside
 from builder.lock import FileLock
+from builder.on_disk import disk_usage, newest_change
 from builder.sources.scratch import remove_tree
 from builder.vm.kept import kept_lock
 from builder.workspace import Places, clear, read_record, works_on
@@ -372,36 +373,3 @@ def _remove(report: GcReport, item: GcItem, root: Path) -> None:
             report.left.append(GcItem(item.kind, item.name, str(error), item.size, path))
             return
     report.removed.append(item)
-
-
-def newest_change(path: Path) -> float:
-    """The latest modification in a file or a tree, seconds since the epoch."""
-    newest = path.lstat().st_mtime
-    for directory, _names, files in os.walk(path):
-        for name in (".", *files):
-            try:
-                newest = max(newest, (Path(directory) / name).lstat().st_mtime)
-            except FileNotFoundError:
-                continue
-    return newest
-
-
-def disk_usage(path: Path) -> int:
-    """Bytes a file or a tree takes on the disk: holes are free, a file that is linked twice counts once."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    try:
-        own = path.lstat()
-    except FileNotFoundError:
-        return 0
-    total += own.st_blocks * 512
-    for directory, names, files in os.walk(path):
-        for name in (*names, *files):
-            try:
-                stat = (Path(directory) / name).lstat()
-            except FileNotFoundError:
-                continue
-            if (stat.st_dev, stat.st_ino) not in seen:
-                seen.add((stat.st_dev, stat.st_ino))
-                total += stat.st_blocks * 512
-    return total

@@ -119,7 +119,7 @@ def _item(
 
 
 def _files(kind: str, root: Path) -> KindUsage:
-    from builder.gc import disk_usage
+    from builder.on_disk import disk_usage
 
     own = sorted(root.iterdir()) if root.is_dir() else []
     named: Iterable[Path] = [path for path in own if not path.name.startswith(".")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import EnvironmentProblem
-from builder.gc import STALE_SECONDS, collect, disk_usage
+from builder.gc import STALE_SECONDS, collect
 from builder.journal import Journal
 from builder.lock import FileLock
 from builder.owner import Owner
@@ -317,19 +317,6 @@ def test_a_kept_machine_with_a_shell_in_it_stays(home: Home) -> None:
     shell.release()
     assert [item.kind for item in collect(home, None).removed] == ["kept"]
     assert not list(run.path.glob("*.lock"))
-
-
-def test_disk_usage_counts_links_once_and_holes_not_at_all(tmp_path: Path) -> None:
-    tree = tmp_path / "t"
-    tree.mkdir()
-    with (tree / "sparse").open("wb") as file:
-        file.truncate(10**9)
-    (tree / "data").write_bytes(b"x" * 100_000)
-    once = disk_usage(tree)
-    os.link(tree / "data", tree / "link")
-    assert disk_usage(tree) == once
-    assert 100_000 <= once < 10**7
-    assert disk_usage(tmp_path / "none") == 0
 
 
 class TestLock:
